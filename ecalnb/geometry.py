@@ -94,6 +94,16 @@ class Tracks:
         )
 
 
+def _depths_between_sides(position: FloatArray, slope: FloatArray, half: float) -> tuple[FloatArray, FloatArray]:
+    """Depths at which a line comes between the planes at -half and +half and leaves them; inf where it never does."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        crossings = np.stack([(-half - position) / slope, (half - position) / slope])
+    inside = abs(position) <= half
+    first = np.where(slope == 0, np.where(inside, -np.inf, np.inf), crossings.min(axis=0))
+    last = np.where(slope == 0, np.where(inside, np.inf, -np.inf), crossings.max(axis=0))
+    return first, last
+
+
 @dataclass(frozen=True)
 class Calorimeter:
     """A layered calorimeter whose layers each measure one coordinate in equal cells.
@@ -129,7 +139,7 @@ class Calorimeter:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "views", tuple(self.views))
-        if not self.views or (bad := set(self.views) - set(get_args(View))):
+        if not self.views or set(self.views) - set(get_args(View)):
             raise ValueError(f"views of {self.name!r} are {self.views!r}; expected one of 'x' and 'y' for each layer")
         for field in ("n_cells", "cell_pitch", "layer_thickness", "radiation_lengths", "interaction_lengths"):
             if not getattr(self, field) > 0:
@@ -158,7 +168,7 @@ class Calorimeter:
     @property
     def layer_depths(self) -> FloatArray:
         """Depth of the middle of each layer, mm, shape (n_layers,)."""
-        return (np.arange(self.n_layers) + 0.5) * self.layer_thickness
+        return (np.arange(self.n_layers, dtype=np.float64) + 0.5) * self.layer_thickness
 
     @property
     def layer_depths_x0(self) -> FloatArray:
@@ -166,7 +176,7 @@ class Calorimeter:
         return self.layer_depths * self.radiation_lengths / self.thickness
 
     def layers(self, view: View) -> npt.NDArray[np.intp]:
-        """Indices of the layers that measure ``view``."""
+        """Return the indices of the layers that measure ``view``."""
         if view not in get_args(View):
             raise ValueError(f"view {view!r} is not one of 'x', 'y'")
         return np.flatnonzero(np.array(self.views) == view)
@@ -183,7 +193,7 @@ class Calorimeter:
 
     def cell_edges(self) -> FloatArray:
         """Borders of the cells of a layer, mm, shape (n_cells + 1,)."""
-        return np.arange(self.n_cells + 1) * self.cell_pitch - self.width / 2
+        return np.arange(self.n_cells + 1, dtype=np.float64) * self.cell_pitch - self.width / 2
 
     def cell_at(self, coordinate: npt.ArrayLike) -> FloatArray:
         """Cell that holds each coordinate in mm; NaN outside the active area.
@@ -210,16 +220,13 @@ class Calorimeter:
         A track that enters or leaves through a side has only the part inside the active area.
         """
         top = np.arange(self.n_layers) * self.layer_thickness
-        entry = np.broadcast_to(top, (len(tracks), self.n_layers))
-        leave = entry + self.layer_thickness
-        half = self.width / 2
+        enters = np.broadcast_to(top, (len(tracks), self.n_layers))
+        leaves = enters + self.layer_thickness
         for position, slope in ((tracks.x, tracks.slope_x), (tracks.y, tracks.slope_y)):
-            with np.errstate(divide="ignore", invalid="ignore"):
-                first = np.where(slope == 0, np.where(abs(position) <= half, -np.inf, np.inf), (-half - position) / slope)
-                second = np.where(slope == 0, np.where(abs(position) <= half, np.inf, -np.inf), (half - position) / slope)
-            entry = np.maximum(entry, np.minimum(first, second)[:, None])
-            leave = np.minimum(leave, np.maximum(first, second)[:, None])
-        length = np.maximum(leave - entry, 0) / np.cos(tracks.inclination)[:, None]
+            first, last = _depths_between_sides(position, slope, self.width / 2)
+            enters = np.maximum(enters, first[:, None])
+            leaves = np.minimum(leaves, last[:, None])
+        length = np.maximum(leaves - enters, 0) / np.cos(tracks.inclination)[:, None]
         return np.where(np.isnan(tracks.x + tracks.y + tracks.inclination)[:, None], np.nan, length)
 
 

@@ -74,7 +74,7 @@ class Showers:
 
     @property
     def energies(self) -> npt.NDArray[np.float64]:
-        """Sum of all cells, GeV, shape (n,). Not corrected for leakage; ``table["en3d"]`` is the reconstructed energy."""
+        """Sum of all cells, GeV, shape (n,): not corrected for leakage, unlike ``table["en3d"]``."""
         return self.images.sum(axis=(1, 2), dtype=np.float64)
 
     @property
@@ -98,9 +98,11 @@ class Showers:
             raise ValueError("no showers to concatenate")
         if others := {part.geometry.name for part in parts if part.geometry != parts[0].geometry}:
             raise ValueError(f"cannot mix showers of {parts[0].geometry.name} with those of {', '.join(others)}")
+        first = parts[0].metadata
+        shared = {key: first[key] for key in first if all(part.metadata.get(key) == first[key] for part in parts)}
         return Showers(
             np.concatenate([part.images for part in parts]),
             pd.concat([part.table for part in parts], ignore_index=True),
             parts[0].geometry,
-            {key: value for key, value in parts[0].metadata.items() if all(p.metadata.get(key) == value for p in parts)},
+            shared,
         )
