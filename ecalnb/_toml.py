@@ -39,7 +39,9 @@ def packaged_or_path(name: str | Path, folder: Path, what: str) -> Path:
     path = folder / f"{name}.toml"
     if not path.is_file():
         packaged = sorted(file.stem for file in folder.glob("*.toml"))
-        raise ValueError(f"no packaged {what} is named {name!r}; expected one of {', '.join(packaged)}, or a .toml file")
+        raise ValueError(
+            f"no packaged {what} is named {name!r}; expected one of {', '.join(packaged)}, or a .toml file"
+        )
     return path
 
 

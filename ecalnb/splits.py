@@ -51,7 +51,9 @@ class Split:
     def __post_init__(self) -> None:
         fractions = self.fractions
         if min(fractions.values()) < 0 or abs(sum(fractions.values()) - 1) > 1e-9:
-            raise ValueError(f"fractions of the split {self.name!r} are {fractions}; expected a sum of 1, none negative")
+            raise ValueError(
+                f"fractions of the split {self.name!r} are {fractions}; expected a sum of 1, none negative"
+            )
 
     @property
     def fractions(self) -> dict[str, float]:

@@ -1,0 +1,337 @@
+"""ROOT files: finding, opening, reading in chunks and writing, whatever their layout.
+
+A TTree and an RNTuple look the same here. What branches mean is not known here: see :mod:`ecalnb.schema` for that.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import logging
+import os
+import re
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import awkward as ak
+import numpy as np
+import numpy.typing as npt
+import uproot
+
+from ._toml import near
+
+__all__ = ["RootError", "Tree", "chunk_entries", "file_id", "find_files", "open_tree", "write_tree"]
+
+log = logging.getLogger(__name__)
+
+HEADER_BYTES = 4096  # hashed into the event key: the file's header with its UUID, its directory and its first data
+BASKET_BYTES = 8_000_000  # of one branch, before compression: bounds what a reader has to hold
+
+
+class RootError(ValueError):
+    """A file that cannot be read or written; the message names it and says why."""
+
+
+def find_files(patterns: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """Files that match paths or wildcards (``*``, ``?``, ``[...]``, ``**``), each once, sorted.
+
+    Raises
+    ------
+    RootError
+        If a pattern matches nothing, or is a directory.
+    """
+    patterns = [patterns] if isinstance(patterns, (str, os.PathLike)) else list(patterns)
+    if not patterns:
+        raise RootError("no files were given; expected ROOT files")
+    found: dict[Path, Path] = {}
+    for pattern in (os.path.expanduser(os.fspath(pattern)) for pattern in patterns):
+        if os.path.isdir(pattern):
+            raise RootError(
+                f"{pattern} is a directory; expected ROOT files, for example {os.path.join(pattern, '*.root')}"
+            )
+        if os.path.exists(pattern):
+            paths = [pattern]
+        elif glob.has_magic(pattern):
+            paths = [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
+            if not paths:
+                raise RootError(f"no file matches {pattern}")
+        else:
+            raise RootError(f"{pattern}: no such file")
+        found |= {Path(path).resolve(): Path(path) for path in paths}
+    return sorted(found.values())
+
+
+def file_id(path: Path) -> int:
+    """Checksum of a file's beginning and its size: a non-negative integer of 63 bits, the first half of the event key."""
+    with open(path, "rb") as file:
+        header = file.read(HEADER_BYTES)
+    digest = hashlib.blake2b(header + path.stat().st_size.to_bytes(8, "little"), digest_size=8).digest()
+    return int.from_bytes(digest, "little") >> 1
+
+
+def chunk_entries(chunk: int | str, bytes_per_entry: int) -> int:
+    """Entries of a chunk, given as their number or as a size such as ``"100 MB"``.
+
+    Raises
+    ------
+    ValueError
+        If it is neither, or not positive.
+    """
+    if isinstance(chunk, str):
+        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kMG]?)B\s*", chunk)
+        if not match:
+            raise ValueError(f"chunk {chunk!r} is not a size; expected for example '100 MB', or a number of events")
+        size = float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
+        return max(1, int(size // bytes_per_entry))
+    if chunk < 1:
+        raise ValueError(f"chunk {chunk!r} is not a positive number of events")
+    return int(chunk)
+
+
+@dataclass(frozen=True)
+class Tree:
+    """An open TTree or RNTuple.
+
+    Parameters
+    ----------
+    path : Path
+        Its file.
+    name : str
+        Its name in the file.
+    source : object
+        What uproot made of it.
+    """
+
+    path: Path
+    name: str
+    source: Any
+
+    @property
+    def is_rntuple(self) -> bool:
+        """Whether this is an RNTuple, not a TTree."""
+        return not isinstance(self.source, uproot.TTree)
+
+    @property
+    def entries(self) -> int:
+        """Number of entries."""
+        return int(self.source.num_entries)
+
+    def branches(self) -> list[str]:
+        """Names of the branches."""
+        return list(self.source.keys(recursive=not self.is_rntuple))
+
+    def require(self, branch: str) -> None:
+        """Raise `RootError` unless there is a branch of that name."""
+        if branch not in (there := self.branches()):
+            raise RootError(f"{self.path}: the tree {self.name!r} has no branch {branch!r}{near(branch, there)}")
+
+    def element_type(self, branch: str) -> tuple[np.dtype[Any], tuple[int, ...]] | None:
+        """Type and shape of an entry of a branch of numbers or of fixed arrays; None for anything else."""
+        if self.is_rntuple:
+            form = self.source[branch].to_akform()[0]
+            form = form.content(branch) if isinstance(form, ak.forms.RecordForm) and branch in form.fields else form
+            shape: list[int] = []
+            while isinstance(form, ak.forms.RegularForm):
+                shape.append(form.size)
+                form = form.content
+            return (np.dtype(form.primitive), tuple(shape)) if isinstance(form, ak.forms.NumpyForm) else None
+        interpretation = self.source[branch].interpretation
+        if not isinstance(interpretation, uproot.AsDtype) or interpretation.from_dtype.names is not None:
+            return None
+        inner = interpretation.from_dtype
+        return inner.subdtype if inner.subdtype is not None else (inner, ())
+
+    def iterate(
+        self, branches: Iterable[str], step: int, start: int = 0, stop: int | None = None
+    ) -> Iterator[dict[str, ak.Array]]:
+        """Values of branches, ``step`` entries at a time, as awkward arrays."""
+        names = set(branches)
+        stop = self.entries if stop is None else stop
+        if not names:
+            yield from ({} for _ in range(start, stop, step))
+            return
+        with self._errors(", ".join(sorted(names)), start, stop):
+            for arrays in self.source.iterate(
+                filter_name=lambda name: name in names, step_size=step, entry_start=start, entry_stop=stop, library="ak"
+            ):
+                yield {name: arrays[name] for name in names}
+
+    def blocks(self, branch: str, start: int = 0, stop: int | None = None) -> Iterator[npt.NDArray[Any]]:
+        """Values of a branch of fixed arrays as they lie in the file, uncopied: big-endian blocks of whatever length.
+
+        Only for a TTree and a branch that has an `element_type`.
+        """
+        kind = self.element_type(branch)
+        if self.is_rntuple or kind is None:
+            raise TypeError(f"{self.path}: the branch {branch!r} has no blocks of fixed arrays")
+        dtype, shape = kind
+        stop = self.entries if stop is None else stop
+        source = self.source[branch]
+        with self._errors(branch, start, stop):
+            for number in range(source.num_baskets):
+                first, last = source.basket_entry_start_stop(number)
+                if last <= start or first >= stop:
+                    continue
+                basket = source.basket(number)
+                data = np.asarray(basket.data)[: basket.border]
+                block = data.view(dtype).reshape(-1, *shape)
+                if len(block) != last - first:
+                    raise ValueError(f"basket {number} holds {len(block)} entries, not {last - first}")
+                yield block[max(start - first, 0) : stop - first]
+
+    @contextmanager
+    def _errors(self, branches: str, start: int, stop: int) -> Iterator[None]:
+        # A damaged file makes uproot fail in as many ways as there are places to be damaged in.
+        try:
+            yield
+        except (RootError, GeneratorExit, MemoryError):
+            raise
+        except Exception as error:
+            raise RootError(
+                f"{self.path}: entries {start} to {stop} of {branches} cannot be read; the file is damaged or truncated "
+                f"({_first_line(error)})"
+            ) from error
+
+
+@contextmanager
+def open_tree(path: Path, name: str) -> Iterator[Tree]:
+    """Open a tree of a ROOT file: a TTree or RNTuple, and of several cycles the highest.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name : str
+        Name of the tree, with its directory if it is in one.
+
+    Raises
+    ------
+    RootError
+        If the file is missing, is not a whole ROOT file, or has no such tree.
+    """
+    _check_header(path)
+    try:
+        file = uproot.open(path, object_cache=None, array_cache=None)
+    except Exception as error:
+        raise RootError(f"{path} cannot be opened; the file is damaged or truncated ({_first_line(error)})") from error
+    with file:
+        try:
+            classes = file.classnames(recursive=True, cycle=True)
+            trees = [
+                key for key, kind in classes.items() if kind in ("TTree", "TNtuple", "TNtupleD") or "RNTuple" in kind
+            ]
+            cycles = sorted(int(key.rpartition(";")[2]) for key in trees if key.rpartition(";")[0] == name)
+            if len(cycles) > 1:
+                log.info("%s: the tree %r has cycles %s; reading the highest", path, name, ", ".join(map(str, cycles)))
+            source = file[f"{name};{cycles[-1]}"] if cycles else None
+        except Exception as error:
+            raise RootError(f"{path}: its trees cannot be read; the file is damaged ({_first_line(error)})") from error
+        if source is None:
+            there = sorted({key.rpartition(";")[0] for key in trees})
+            raise RootError(f"{path} has no tree {name!r}; it has {', '.join(map(repr, there)) or 'no tree at all'}")
+        yield Tree(path, name, source)
+
+
+def write_tree(
+    path: Path,
+    name: str,
+    chunks: Iterable[Mapping[str, Any]],
+    *,
+    title: str = "",
+    level: int = 5,
+    overwrite: bool = False,
+) -> int:
+    """Write a TTree, compressed with zstd, under a temporary name that becomes ``path`` when all is written.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    name, title : str
+        Of the tree.
+    chunks : iterable of dict
+        Arrays of equal length by branch: numpy (n,) or (n, m), or awkward for a branch of variable length, which
+        gets a counter branch ``n<branch>``. All chunks have the branches of the first.
+    level : int
+        Compression level of zstd, 1 to 19.
+    overwrite : bool
+        Whether a file that is there may be replaced.
+
+    Returns
+    -------
+    int
+        Entries written.
+
+    Raises
+    ------
+    FileExistsError, RootError
+        If ``path`` exists, or cannot be written (no such directory, disk full).
+    """
+    if path.exists() and not overwrite:
+        raise FileExistsError(f"{path} exists; expected a new file, or overwrite=True")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    entries = 0
+    try:
+        with uproot.recreate(temporary, compression=uproot.ZSTD(level)) as file:
+            tree = None
+            for chunk in chunks:
+                arrays = {
+                    key: value if isinstance(value, ak.Array) else np.asarray(value) for key, value in chunk.items()
+                }
+                length = len(next(iter(arrays.values())))
+                tree = tree or file.mktree(
+                    name, {key: _branch_type(value) for key, value in arrays.items()}, title=title
+                )
+                widest = max(value[:1].nbytes for value in arrays.values()) if length else 1
+                step = max(1, BASKET_BYTES // widest)
+                for start in range(0, length, step):
+                    tree.extend({key: value[start : start + step] for key, value in arrays.items()})
+                entries += length
+            if tree is None:
+                raise RootError(f"{path} is not written: there are no events")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise RootError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return entries
+
+
+def _branch_type(values: Any) -> Any:
+    if isinstance(values, ak.Array):
+        return f"var * {ak.type(values).content.content}"
+    return np.dtype((values.dtype, values.shape[1:])) if values.ndim > 1 else values.dtype
+
+
+def _check_header(path: Path) -> None:
+    """Refuse what is not a whole ROOT file, in words that say what it is instead."""
+    if not path.exists():
+        raise RootError(f"{path}: no such file")
+    if path.is_dir():
+        raise RootError(f"{path} is a directory; expected a ROOT file")
+    try:
+        with open(path, "rb") as file:
+            head = file.read(64)
+    except OSError as error:
+        raise RootError(f"{path} cannot be read: {error.strerror}") from error
+    if not head:
+        raise RootError(f"{path} is empty (0 bytes); expected a ROOT file")
+    if head[:4] != b"root"[: len(head)]:
+        raise RootError(f"{path} is not a ROOT file; it begins with {head[:4]!r}, expected b'root'")
+    size = path.stat().st_size
+    if len(head) < 64:
+        raise RootError(f"{path} is truncated: it has {size} bytes, less than the header of a ROOT file")
+    # ROOT file format: version at byte 4, fEND at byte 12, of 4 bytes and from version 1000000 on of 8.
+    (version,) = struct.unpack(">i", head[4:8])
+    (end,) = struct.unpack(">q", head[12:20]) if version >= 1_000_000 else struct.unpack(">i", head[12:16])
+    if size < end:
+        raise RootError(f"{path} is truncated: it has {size} bytes, its header says {end}")
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
