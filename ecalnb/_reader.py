@@ -4,78 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import awkward as ak
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ._cells import BadCells, BadCellsPolicy, CellReader
 from ._toml import near
 from .geometry import Calorimeter
 from .rootio import RootError, Tree, file_id
 from .schema import UNITS, Column, Schema, TrackPosition
 from .showers import Showers
 
-__all__ = ["KEY_BRANCHES", "BadCells", "BadCellsPolicy", "Source", "TreeReader"]
+__all__ = ["KEY_BRANCHES", "Source", "TreeReader"]
 
 log = logging.getLogger(__name__)
 
-BadCellsPolicy = Literal["reject", "zero", "error"]
 KEY_BRANCHES = {"file_id": "ecalnb_file_id", "entry": "ecalnb_entry"}
 FARTHEST = 1000.0  # mm; a position farther from the front face means that schema and file have different origins
-
-
-@dataclass
-class BadCells:
-    """Count of bad events, and what was done with them.
-
-    An event is bad if a cell is NaN, infinite or negative, or if a required quantity such as ``en3d`` is not finite.
-
-    Parameters
-    ----------
-    policy : {"reject", "zero", "error"}
-        What is done with a bad event.
-    events : int
-        Events read.
-    nan, infinite, negative : int
-        Events with such a cell; an event may count in several.
-    not_finite : int
-        Events in which a required quantity is not finite. They are rejected by the policy ``zero`` too.
-    rejected : int
-        Events left out.
-    zeroed : int
-        Cells set to zero.
-    """
-
-    policy: BadCellsPolicy = "reject"
-    events: int = 0
-    nan: int = 0
-    infinite: int = 0
-    negative: int = 0
-    not_finite: int = 0
-    rejected: int = 0
-    zeroed: int = 0
-
-    def __add__(self, other: BadCells) -> BadCells:
-        counts = {field.name: getattr(self, field.name) + getattr(other, field.name) for field in fields(self)[1:]}
-        return BadCells(self.policy, **counts)
-
-    def __bool__(self) -> bool:
-        return bool(self.nan or self.infinite or self.negative or self.not_finite)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.nan} events with NaN, {self.infinite} with infinite and {self.negative} with negative cells, "
-            f"{self.not_finite} without a finite required value, among {self.events}; "
-            f"{self.rejected} events rejected, {self.zeroed} cells set to zero (policy {self.policy!r})"
-        )
-
-    def to_dict(self) -> dict[str, str | int]:
-        """Policy and counts, for metadata."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -110,14 +60,12 @@ class TreeReader:
 
     def __init__(self, tree: Tree, source: Source, geometry: Calorimeter, columns: Sequence[str] | None) -> None:
         self.tree, self.source, self.schema, self.geometry = tree, source, source.schema, geometry
-        self.n_cells = geometry.n_layers * geometry.n_cells
+        self.cells = CellReader(tree, self.schema.cells, geometry)
         there = set(tree.branches())
-        tree.require(self.schema.cells.branch)
         self.columns = self._choose(columns, there)
         self.wanted = None if columns is None else set(columns)
         self.tracks = [track for track in self.schema.tracks if self._has(f"{track.name}_x", f"{track.name}_y")]
         self.file_id = file_id(source.path)
-        self.cells_type = self._check_cells()
         branches = [column.branch for column in self.columns] + [track.z for track in self.tracks if track.z in there]
         self.pdg_branch = next((c.branch for c in self.schema.columns if c.name == "pdg" and c.branch in there), None)
         branches += [self.pdg_branch] if self.pdg_branch else []
@@ -127,22 +75,20 @@ class TreeReader:
 
     def chunks(self, step: int, start: int, stop: int, policy: BadCellsPolicy) -> Iterator[tuple[Showers, BadCells]]:
         """Events of the entries from ``start`` to before ``stop``, ``step`` entries at a time."""
-        images = self._images(step, start, stop)
+        images = self.cells.images(step, start, stop)
         values = self.tree.iterate(self.types, step, start, stop)
-        for first in range(start, stop, step):
-            last = min(first + step, stop)
-            chunk_images, suspect = next(images)
-            table = self._table(next(values), first, last)
-            report = BadCells(policy, events=last - first)
-            keep = self._treat_bad(chunk_images, suspect, table, first, report)
+        required = [name for column in self.columns if column.required for name in column.names]
+        for first, (cells, suspect), arrays in zip(range(start, stop, step), images, values, strict=True):
+            table = self._table(arrays, first, first + len(cells))
+            keep, report = self.cells.treat_bad(cells, suspect, table[required], first, policy)
             metadata = {
                 "file": str(self.source.path),
-                "entries": [first, last],
+                "entries": [first, first + len(cells)],
                 "schema": self.schema.name,
                 **self.source.metadata,
                 "bad_cells": report.to_dict(),
             }
-            showers = Showers(chunk_images.reshape(-1, *self.geometry.shape), table, self.geometry, metadata)
+            showers = Showers(cells.reshape(-1, *self.geometry.shape), table, self.geometry, metadata)
             yield (showers if keep is None else showers[keep]), report
 
     # ------------------------------------------------------------------------------------------------ what is there
@@ -164,7 +110,7 @@ class TreeReader:
                 raise RootError(f"the schema {self.schema.name!r} has no column {name!r}{near(name, known)}")
             if known[name] not in present:
                 raise RootError(
-                    f"{self.tree.path}: the column {name!r} was asked for; its branch {known[name].branch!r} is not there"
+                    f"{self.tree.path}: the column {name!r} is asked for, but there is no branch {known[name].branch!r}"
                 )
             chosen.append(known[name])
             for track in self.schema.tracks:
@@ -175,123 +121,6 @@ class TreeReader:
 
     def _has(self, *names: str) -> bool:
         return set(names) <= {column.name for column in self.columns}
-
-    def _check_cells(self) -> np.dtype[Any] | None:
-        """Type of the cells if they are a fixed array; None if their number varies."""
-        branch = self.schema.cells.branch
-        kind = self.tree.element_type(branch)
-        if kind is None:
-            return None
-        dtype, shape = kind
-        if int(np.prod(shape)) != self.n_cells:
-            raise RootError(
-                f"{self.tree.path}: {branch!r} has {int(np.prod(shape))} cells an event; expected {self._expected()}"
-            )
-        if dtype.kind != "f":
-            raise RootError(f"{self.tree.path}: {branch!r} is of type {dtype}; expected float or double")
-        return dtype
-
-    def _expected(self) -> str:
-        layers, cells = self.geometry.shape
-        return f"{layers} x {cells} = {self.n_cells} ({self.geometry.name})"
-
-    # ------------------------------------------------------------------------------------------------ cells
-
-    def _images(
-        self, step: int, start: int, stop: int
-    ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
-        """Cells (n, n_cells) in GeV, and which events need a closer look."""
-        from ._cells import fill  # numba takes a while to import
-
-        factor, branch = self.schema.cells.factor, self.schema.cells.branch
-        if self.cells_type is None or self.tree.is_rntuple:
-            blocks = self._jagged_blocks(step, start, stop)
-        else:
-            blocks = self.tree.blocks(branch, start, stop)
-        block: npt.NDArray[Any] = np.empty((0, self.n_cells))
-        for first in range(start, stop, step):
-            n = min(step, stop - first)
-            out, suspect = np.empty((n, self.n_cells), np.float32), np.empty(n, np.bool_)
-            filled = 0
-            while filled < n:
-                if not len(block):
-                    block = next(blocks).reshape(-1, self.n_cells)
-                part, block = block[: n - filled], block[n - filled :]
-                rows = slice(filled, filled + len(part))
-                fill(part, factor, out[rows], suspect[rows])
-                filled += len(part)
-            yield out, suspect
-
-    def _jagged_blocks(self, step: int, start: int, stop: int) -> Iterator[npt.NDArray[Any]]:
-        branch = self.schema.cells.branch
-        first = start
-        for arrays in self.tree.iterate([branch], step, start, stop):
-            cells = arrays[branch]
-            if self.cells_type is None:
-                if cells.ndim != 2 or not _is_number(cells):
-                    raise RootError(
-                        f"{self.tree.path}: {branch!r} is of type {ak.type(cells).content}; expected float or double"
-                    )
-                counts = np.asarray(ak.num(cells))
-                if (wrong := np.flatnonzero(counts != self.n_cells)).size:
-                    raise RootError(
-                        f"{self.tree.path}: entry {first + wrong[0]} has {counts[wrong[0]]} cells in {branch!r}; "
-                        f"expected {self._expected()}"
-                    )
-            yield np.asarray(ak.flatten(cells, axis=None)).reshape(-1, self.n_cells)
-            first += len(cells)
-
-    def _treat_bad(
-        self,
-        images: npt.NDArray[np.float32],
-        suspect: npt.NDArray[np.bool_],
-        table: pd.DataFrame,
-        first: int,
-        report: BadCells,
-    ) -> npt.NDArray[np.bool_] | None:
-        """Count bad events and treat them by the policy; return which events stay, or None for all."""
-        required = [name for column in self.columns if column.required for name in column.names]
-        lacking = ~np.isfinite(table[required].to_numpy(dtype=float)).all(axis=1)
-        events = np.flatnonzero(suspect)
-        if not (events.size or lacking.any()):
-            return None
-        cells = images[events]
-        nan, infinite, negative = np.isnan(cells), np.isinf(cells), cells < 0
-        if report.policy == "error":
-            self._stop_at(events, nan | infinite | negative, cells, lacking, required, table, first)
-        report.nan, report.infinite = int(nan.any(axis=1).sum()), int(infinite.any(axis=1).sum())
-        report.negative, report.not_finite = int(negative.any(axis=1).sum()), int(lacking.sum())
-        keep = ~lacking
-        if report.policy == "zero":
-            report.zeroed = int((nan | infinite | negative).sum())
-            images[events] = np.where(nan | infinite | negative, 0, cells)
-        else:
-            keep[events] = False
-        report.rejected = int((~keep).sum())
-        return keep
-
-    def _stop_at(
-        self,
-        events: npt.NDArray[np.intp],
-        bad: npt.NDArray[np.bool_],
-        cells: npt.NDArray[np.float32],
-        lacking: npt.NDArray[np.bool_],
-        required: list[str],
-        table: pd.DataFrame,
-        first: int,
-    ) -> None:
-        """Raise `RootError` for the first bad event."""
-        event = min([*events[:1], *np.flatnonzero(lacking)[:1]])
-        where = f"{self.tree.path}: entry {first + event}"
-        if lacking[event]:
-            name = next(name for name in required if not np.isfinite(table[name].iloc[event]))
-            raise RootError(f"{where}: {name} is {table[name].iloc[event]}; expected a finite value")
-        cell = int(np.flatnonzero(bad[0])[0])
-        layer, number = divmod(cell, self.geometry.n_cells)
-        raise RootError(
-            f"{where}: layer {layer}, cell {number} of {self.schema.cells.branch!r} is {cells[0, cell]} GeV; "
-            "expected a finite energy of 0 or more"
-        )
 
     # ------------------------------------------------------------------------------------------------ the table
 
@@ -359,11 +188,11 @@ class TreeReader:
         z = self._elements(track.z, values[track.z], 1)[:, 0] * UNITS[track.unit]
         depth = self.schema.front_face_z * UNITS["cm"] - z
         if (abs(depth) > FARTHEST).any():
-            far = z[abs(depth) > FARTHEST][0]
+            far = z[abs(depth) > FARTHEST][0] / UNITS["cm"]
             raise RootError(
-                f"{self.tree.path}: {track.z!r} is {far / 10:.6g} cm, the front face of the schema {self.schema.name!r} is at "
-                f"{self.schema.front_face_z:.6g} cm; expected less than {FARTHEST / 10:.0f} cm between them: use the schema "
-                "'ams_detector', or set front_face_z in one of your own"
+                f"{self.tree.path}: {track.z!r} is {far:.6g} cm, but the front face of the schema {self.schema.name!r} "
+                f"is at {self.schema.front_face_z:.6g} cm; expected less than {FARTHEST / 10:.0f} cm between them: use "
+                "the schema 'ams_detector', or set front_face_z in one of your own"
             )
         x, y, inclination, azimuth = (f"{track.name}_{part}" for part in ("x", "y", "inclination", "azimuth"))
         moved = depth != 0  # also where z is NaN
@@ -389,8 +218,8 @@ class TreeReader:
 
 def _is_number(values: ak.Array) -> bool:
     content = ak.type(values).content
-    while hasattr(content, "content"):
+    while isinstance(content, (ak.types.ListType, ak.types.RegularType)):
+        if content.parameters:  # text
+            return False
         content = content.content
-    return getattr(content, "primitive", "") not in ("", "datetime64", "char", "byte") and "__array__" not in (
-        getattr(content, "parameters", None) or {}
-    )
+    return isinstance(content, ak.types.NumpyType)

@@ -73,7 +73,7 @@ class Dataset:
             raise ValueError(f"{where} is simulated; its 'simulation' must say by what")
 
     def parts(self) -> Iterator[Dataset]:
-        """The datasets with files that it consists of: itself, or those of its members."""
+        """Yield the datasets with files that it consists of: itself, or those of its members."""
         if not self.members:
             yield self
         for member in self.members:
@@ -81,7 +81,7 @@ class Dataset:
 
 
 def load_datasets(path: str | Path | None = None) -> dict[str, Dataset]:
-    """Datasets by name.
+    """Read datasets by name.
 
     Parameters
     ----------

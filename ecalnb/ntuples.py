@@ -23,8 +23,9 @@ from typing import Any, get_args
 import awkward as ak
 import numpy as np
 
+from ._cells import BadCells, BadCellsPolicy
 from ._progress import progress
-from ._reader import KEY_BRANCHES, BadCells, BadCellsPolicy, Source, TreeReader
+from ._reader import KEY_BRANCHES, Source, TreeReader
 from .datasets import Dataset, load_datasets
 from .geometry import AMS, Calorimeter
 from .rootio import RootError, chunk_entries, find_files, open_tree, write_tree

@@ -5,13 +5,9 @@ A TTree and an RNTuple look the same here. What branches mean is not known here:
 
 from __future__ import annotations
 
-import glob
-import hashlib
 import logging
 import os
-import re
-import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,74 +18,14 @@ import numpy as np
 import numpy.typing as npt
 import uproot
 
+from ._files import RootError, check_header, chunk_entries, file_id, find_files, first_line
 from ._toml import near
 
 __all__ = ["RootError", "Tree", "chunk_entries", "file_id", "find_files", "open_tree", "write_tree"]
 
 log = logging.getLogger(__name__)
 
-HEADER_BYTES = 4096  # hashed into the event key: the file's header with its UUID, its directory and its first data
 BASKET_BYTES = 8_000_000  # of one branch, before compression: bounds what a reader has to hold
-
-
-class RootError(ValueError):
-    """A file that cannot be read or written; the message names it and says why."""
-
-
-def find_files(patterns: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
-    """Files that match paths or wildcards (``*``, ``?``, ``[...]``, ``**``), each once, sorted.
-
-    Raises
-    ------
-    RootError
-        If a pattern matches nothing, or is a directory.
-    """
-    patterns = [patterns] if isinstance(patterns, (str, os.PathLike)) else list(patterns)
-    if not patterns:
-        raise RootError("no files were given; expected ROOT files")
-    found: dict[Path, Path] = {}
-    for pattern in (os.path.expanduser(os.fspath(pattern)) for pattern in patterns):
-        if os.path.isdir(pattern):
-            raise RootError(
-                f"{pattern} is a directory; expected ROOT files, for example {os.path.join(pattern, '*.root')}"
-            )
-        if os.path.exists(pattern):
-            paths = [pattern]
-        elif glob.has_magic(pattern):
-            paths = [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
-            if not paths:
-                raise RootError(f"no file matches {pattern}")
-        else:
-            raise RootError(f"{pattern}: no such file")
-        found |= {Path(path).resolve(): Path(path) for path in paths}
-    return sorted(found.values())
-
-
-def file_id(path: Path) -> int:
-    """Checksum of a file's beginning and its size: a non-negative integer of 63 bits, the first half of the event key."""
-    with open(path, "rb") as file:
-        header = file.read(HEADER_BYTES)
-    digest = hashlib.blake2b(header + path.stat().st_size.to_bytes(8, "little"), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
-
-
-def chunk_entries(chunk: int | str, bytes_per_entry: int) -> int:
-    """Entries of a chunk, given as their number or as a size such as ``"100 MB"``.
-
-    Raises
-    ------
-    ValueError
-        If it is neither, or not positive.
-    """
-    if isinstance(chunk, str):
-        match = re.fullmatch(r"\s*(\d+(?:\.\d*)?)\s*([kMG]?)B\s*", chunk)
-        if not match:
-            raise ValueError(f"chunk {chunk!r} is not a size; expected for example '100 MB', or a number of events")
-        size = float(match[1]) * {"": 1, "k": 1e3, "M": 1e6, "G": 1e9}[match[2]]
-        return max(1, int(size // bytes_per_entry))
-    if chunk < 1:
-        raise ValueError(f"chunk {chunk!r} is not a positive number of events")
-    return int(chunk)
 
 
 @dataclass(frozen=True)
@@ -192,8 +128,8 @@ class Tree:
             raise
         except Exception as error:
             raise RootError(
-                f"{self.path}: entries {start} to {stop} of {branches} cannot be read; the file is damaged or truncated "
-                f"({_first_line(error)})"
+                f"{self.path}: entries {start} to {stop} of {branches} cannot be read; the file is damaged "
+                f"({first_line(error)})"
             ) from error
 
 
@@ -213,11 +149,11 @@ def open_tree(path: Path, name: str) -> Iterator[Tree]:
     RootError
         If the file is missing, is not a whole ROOT file, or has no such tree.
     """
-    _check_header(path)
+    check_header(path)
     try:
         file = uproot.open(path, object_cache=None, array_cache=None)
     except Exception as error:
-        raise RootError(f"{path} cannot be opened; the file is damaged or truncated ({_first_line(error)})") from error
+        raise RootError(f"{path} cannot be opened; the file is damaged or truncated ({first_line(error)})") from error
     with file:
         try:
             classes = file.classnames(recursive=True, cycle=True)
@@ -229,7 +165,7 @@ def open_tree(path: Path, name: str) -> Iterator[Tree]:
                 log.info("%s: the tree %r has cycles %s; reading the highest", path, name, ", ".join(map(str, cycles)))
             source = file[f"{name};{cycles[-1]}"] if cycles else None
         except Exception as error:
-            raise RootError(f"{path}: its trees cannot be read; the file is damaged ({_first_line(error)})") from error
+            raise RootError(f"{path}: its trees cannot be read; the file is damaged ({first_line(error)})") from error
         if source is None:
             there = sorted({key.rpartition(";")[0] for key in trees})
             raise RootError(f"{path} has no tree {name!r}; it has {', '.join(map(repr, there)) or 'no tree at all'}")
@@ -305,33 +241,3 @@ def _branch_type(values: Any) -> Any:
     if isinstance(values, ak.Array):
         return f"var * {ak.type(values).content.content}"
     return np.dtype((values.dtype, values.shape[1:])) if values.ndim > 1 else values.dtype
-
-
-def _check_header(path: Path) -> None:
-    """Refuse what is not a whole ROOT file, in words that say what it is instead."""
-    if not path.exists():
-        raise RootError(f"{path}: no such file")
-    if path.is_dir():
-        raise RootError(f"{path} is a directory; expected a ROOT file")
-    try:
-        with open(path, "rb") as file:
-            head = file.read(64)
-    except OSError as error:
-        raise RootError(f"{path} cannot be read: {error.strerror}") from error
-    if not head:
-        raise RootError(f"{path} is empty (0 bytes); expected a ROOT file")
-    if head[:4] != b"root"[: len(head)]:
-        raise RootError(f"{path} is not a ROOT file; it begins with {head[:4]!r}, expected b'root'")
-    size = path.stat().st_size
-    if len(head) < 64:
-        raise RootError(f"{path} is truncated: it has {size} bytes, less than the header of a ROOT file")
-    # ROOT file format: version at byte 4, fEND at byte 12, of 4 bytes and from version 1000000 on of 8.
-    (version,) = struct.unpack(">i", head[4:8])
-    (end,) = struct.unpack(">q", head[12:20]) if version >= 1_000_000 else struct.unpack(">i", head[12:16])
-    if size < end:
-        raise RootError(f"{path} is truncated: it has {size} bytes, its header says {end}")
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

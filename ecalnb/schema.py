@@ -55,7 +55,7 @@ class Column:
     elements : int
         For an array: number of elements, which become the columns ``name_0``, ``name_1``, ...
     convert : {"none", "zenith", "opposite"}
-        ``zenith``: the file holds pi minus the value; ``opposite``: the file holds the azimuth of the opposite direction.
+        ``zenith``: the file holds pi minus the value; ``opposite``: it holds the azimuth of the opposite direction.
     required : bool
         Whether a file without it, or an event where it is not finite, is bad.
     """
@@ -182,7 +182,7 @@ class Schema:
 
     @staticmethod
     def load(name: str | Path | Schema = "ams") -> Schema:
-        """Same as `load_schema`."""
+        """Load a schema; see `load_schema`."""
         return load_schema(name)
 
     @property

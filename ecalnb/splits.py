@@ -62,7 +62,7 @@ class Split:
 
 
 def load_splits(path: str | Path | None = None) -> dict[str, Split]:
-    """Splits by name, from the table ``[splits]`` of a datasets file (the packaged one unless told)."""
+    """Read splits by name, from the table ``[splits]`` of a datasets file (the packaged one unless told)."""
     path = DATA / "datasets.toml" if path is None else Path(path)
     keys = ("salt", *SAMPLES)
     splits = {}
@@ -113,7 +113,7 @@ def _uniform(file_id: npt.NDArray[np.uint64], entry: npt.NDArray[np.uint64], sal
     """Hash of key and salt, uniform in [0, 1)."""
     seed: Any = np.frombuffer(hashlib.blake2b(salt.encode(), digest_size=8).digest(), dtype="<u8")
     mixed = _mix(_mix(_mix(file_id ^ seed) ^ entry) + seed)
-    return (mixed >> np.uint64(11)) * 2.0**-53
+    return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
 def _mix(value: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
