@@ -1,0 +1,191 @@
+"""The figures and numbers of a notebook, written where the workflow expects them and shown at its end.
+
+A notebook ``NN_topic`` leaves ``figures/NN_*.png`` and ``.svg`` and ``metrics/NN_topic.json`` in its output directory.
+Every number carries its uncertainty; one that has none, such as the number of events in a file, says that it is exact.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ._style import save
+from .intervals import clopper_pearson
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+__all__ = ["Report"]
+
+Number = dict[str, Any]
+
+
+class Report:
+    """Figures and numbers of one notebook.
+
+    Parameters
+    ----------
+    name : str
+        Name of the notebook, ``NN_topic``.
+    output_dir : path
+        The notebook's output directory.
+    parameters : mapping, optional
+        What the numbers depend on (scale, seed, data), kept beside them.
+    source : str
+        Where the events come from, for example ``"Geant4 simulation"``.
+
+    Raises
+    ------
+    ValueError
+        If the name does not begin with the notebook's two digits.
+
+    Examples
+    --------
+    >>> report = Report("01_data_selection", output_dir, source="Geant4 simulation")
+    >>> report.fraction("crossing protons", 6900, 14400)
+    >>> report.write()
+    """
+
+    def __init__(
+        self, name: str, output_dir: str | Path, parameters: Mapping[str, Any] | None = None, *, source: str = ""
+    ) -> None:
+        if not (name[:2].isdigit() and name[2:3] == "_" and len(name) > 3):
+            raise ValueError(f"a report is called {name!r}; expected the name of a notebook, like 01_data_selection")
+        self.name = name
+        self.output_dir = Path(output_dir)
+        self.parameters = dict(parameters or {})
+        self.source = source
+        self.numbers: dict[str, Number] = {}
+        self.tables: dict[str, list[dict[str, Any]]] = {}
+        self.figures: list[Path] = []
+
+    def figure(self, fig: Figure, topic: str) -> Figure:
+        """Save a figure as ``figures/NN_topic``, and hand it back for a notebook cell to show, once."""
+        import matplotlib.pyplot as plt
+
+        png, _ = save(fig, f"{self.name[:2]}_{topic}", self.output_dir / "figures")
+        if png not in self.figures:
+            self.figures.append(png)
+        plt.close(fig)
+        return fig
+
+    def number(
+        self,
+        name: str,
+        value: float,
+        low: float | None = None,
+        high: float | None = None,
+        *,
+        error: float | None = None,
+        unit: str = "",
+        note: str = "",
+    ) -> Number:
+        """Keep a number with its interval, or with a symmetric ``error``.
+
+        An infinite value with a finite ``low`` is kept as a lower limit.
+
+        Raises
+        ------
+        ValueError
+            If there is neither an interval nor an error, or both.
+        """
+        if error is not None and low is None and high is None:
+            low, high = value - error, value + error
+        elif error is not None or low is None or high is None:
+            raise ValueError(
+                f"{name!r} needs either low and high, or error; a number without its uncertainty says little"
+            )
+        entry: Number = {key: _finite(number) for key, number in (("value", value), ("low", low), ("high", high))}
+        entry |= {"is_limit": math.isinf(value) and math.isfinite(low), "unit": unit, "note": note}
+        self.numbers[name] = entry
+        return entry
+
+    def exact(self, name: str, value: int, *, unit: str = "events", note: str = "") -> Number:
+        """Keep a number that has no uncertainty, such as the number of events in a file."""
+        return self.number(name, value, value, value, unit=unit, note=note or "exact")
+
+    def fraction(self, name: str, passed: int, total: int, *, level: float = 0.68, note: str = "") -> Number:
+        """Keep a fraction of events with its Clopper-Pearson interval."""
+        low, high = (float(bound) for bound in clopper_pearson(passed, total, level))
+        text = f"{passed:,} of {total:,}, Clopper-Pearson {100 * level:g} %" + (f"; {note}" if note else "")
+        return self.number(name, passed / total if total else math.nan, low, high, note=text)
+
+    def table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
+        """Keep a table, and hand it back for a notebook cell to show."""
+        self.tables[name] = [
+            {str(key): _plain(value) for key, value in row.items()} for row in table.to_dict("records")
+        ]
+        return table
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything but the figures, as plain values that JSON holds."""
+        return {
+            "notebook": self.name,
+            "source": self.source,
+            "parameters": {key: _plain(value) for key, value in self.parameters.items()},
+            "numbers": self.numbers,
+            "tables": self.tables,
+        }
+
+    def write(self) -> Path:
+        """Write ``metrics/<name>.json``, whole or not at all, and return its path."""
+        path = self.output_dir / "metrics" / f"{self.name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
+        temporary.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        temporary.replace(path)
+        return path
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{_shown(number)}</td>"
+            f"<td style='text-align:left'>{html.escape(number['note'])}</td></tr>"
+            for name, number in self.numbers.items()
+        )
+        pictures = "".join(
+            f"<figure style='display:inline-block;margin:4px'><img width='330' alt='{path.stem}' "
+            f"src='data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}'>"
+            f"<figcaption>figures/{path.name}</figcaption></figure>"
+            for path in self.figures
+        )
+        return (
+            f"<p><b>{html.escape(self.name)}</b> — {html.escape(self.source)}</p>"
+            f"<table><tr><th>quantity</th><th>value</th><th>what it rests on</th></tr>{rows}</table>{pictures}"
+        )
+
+
+def _finite(value: float) -> float | int | None:
+    """Turn a number into one that JSON holds: infinity and NaN become null."""
+    plain = _plain(value)
+    return plain if isinstance(plain, int | float) else None
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy scalars into Python's, and what JSON cannot hold (infinity, NaN, missing values) into null."""
+    value = value.item() if hasattr(value, "item") and getattr(value, "ndim", 0) == 0 else value
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, bool | int | float | str) else str(value)
+
+
+def _shown(number: Number) -> str:
+    """Write a number with its interval for people."""
+    value, low, high = (number[key] for key in ("value", "low", "high"))
+    unit = f" {html.escape(number['unit'])}" if number["unit"] else ""
+    if number["is_limit"]:
+        return f"&gt; {low:,.4g}{unit}"
+    if value is None:
+        return "not measured"
+    if isinstance(value, int) and value == low == high:
+        return f"{value:,}{unit}"
+    ends = " to ".join("∞" if end is None else f"{end:,.4g}" for end in (low, high))
+    return f"{value:,.4g} [{ends}]{unit}"

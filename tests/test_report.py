@@ -1,0 +1,86 @@
+"""Reports: every number with its uncertainty, JSON that any reader takes, figures where the workflow expects them."""
+
+from __future__ import annotations
+
+import json
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
+from scipy.stats import binomtest
+
+from ecalnb.report import Report
+
+mpl.use("agg")
+
+
+@pytest.fixture
+def report(tmp_path):
+    return Report("01_data_selection", tmp_path, {"scale": "smoke", "seed": 1, "data_dir": None}, source="Toy")
+
+
+def test_a_number_without_its_uncertainty_is_refused(report):
+    with pytest.raises(ValueError, match="'x' needs either low and high, or error"):
+        report.number("x", 3.0)
+    with pytest.raises(ValueError, match="'x' needs"):
+        report.number("x", 3.0, 2.0, 4.0, error=1.0)
+
+
+def test_fractions_have_clopper_pearson_intervals(report):
+    entry = report.fraction("crossing", 30, 100)
+    expected = binomtest(30, 100).proportion_ci(0.68, method="exact")
+    assert (entry["value"], entry["low"], entry["high"]) == pytest.approx((0.3, expected.low, expected.high))
+    assert "30 of 100" in entry["note"]
+
+
+def test_what_is_written_is_plain_json(report):
+    report.exact("events", np.int64(3400))
+    report.number("rejection", np.inf, 170.0, np.inf, note="no proton left")
+    report.number("mean", np.float32(2.5), error=0.5, unit="mm")
+    report.table(
+        "cuts", pd.DataFrame({"cut": ["a", "b"], "events": [3, 2], "rejection": [1.5, np.inf], "m": [np.nan, 1]})
+    )
+    path = report.write()
+    assert path.name == "01_data_selection.json"
+    assert path.parent.name == "metrics"
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is not JSON")
+
+    content = json.loads(path.read_text("utf-8"), parse_constant=refuse)
+    assert content["parameters"] == {"scale": "smoke", "seed": 1, "data_dir": None}
+    assert content["numbers"]["events"]["value"] == 3400
+    assert content["numbers"]["mean"] == {
+        "value": 2.5, "low": 2.0, "high": 3.0, "is_limit": False, "unit": "mm", "note": "",
+    }  # fmt: skip
+    limit = content["numbers"]["rejection"]
+    assert limit["is_limit"]
+    assert (limit["value"], limit["low"], limit["high"]) == (None, 170.0, None)
+    assert content["tables"]["cuts"][1] == {"cut": "b", "events": 2, "rejection": None, "m": 1.0}
+    assert [p.name for p in path.parent.iterdir()] == ["01_data_selection.json"]
+
+
+def test_the_report_shows_its_numbers_and_figures(report):
+    fig, ax = plt.subplots()
+    ax.plot([0, 1])
+    assert report.figure(fig, "spectra") is fig
+    assert not plt.get_fignums()
+    assert sorted(path.name for path in (report.output_dir / "figures").iterdir()) == [
+        "01_spectra.png",
+        "01_spectra.svg",
+    ]
+    report.number("rejection <all>", np.inf, 170.0, np.inf)
+    report.fraction("crossing", 30, 100)
+    page = report._repr_html_()
+    assert "rejection &lt;all&gt;" in page
+    assert "&gt; 170" in page
+    assert "0.3 [" in page
+    assert page.count("<img") == 1
+
+
+@pytest.mark.parametrize("name", ["selection", "1_x", "01_", "01-data"])
+def test_a_name_that_is_no_notebook_is_refused(tmp_path, name):
+    with pytest.raises(ValueError, match="expected the name of a notebook"):
+        Report(name, tmp_path)
