@@ -1,0 +1,99 @@
+"""The notebook series as a workflow: what a notebook needs is made before it runs.
+
+``ecalnb run`` executes the series, and a notebook opened by hand asks for its inputs with `ensure`; both go through the
+packaged Snakefile, so that nothing is computed twice. No analysis happens here.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .execute import Outcome, WorkflowError, execute
+from .jobs import IN_RUNNER
+from .series import SCALES, Notebook, load_series, notebooks_folder, select
+
+__all__ = [
+    "SCALES",
+    "Notebook",
+    "Outcome",
+    "WorkflowError",
+    "ensure",
+    "execute",
+    "load_series",
+    "notebooks_folder",
+    "select",
+]
+
+
+def ensure(
+    target: str,
+    output_dir: str | Path = "output",
+    scale: str = "demo",
+    data_dir: str | Path | None = None,
+    *,
+    seed: int = 1,
+    cores: int | None = None,
+    notebooks: str | Path | None = None,
+) -> Path:
+    """Make an input of a notebook, unless it is there and up to date.
+
+    Parameters
+    ----------
+    target : str
+        What is needed, relative to the output directory: ``stores/<dataset>``, or something that a notebook makes, like
+        ``scores/geant4_sample.parquet``.
+    output_dir, scale, data_dir, seed
+        The notebook's parameters.
+    cores : int, optional
+        Cores to use; all of them unless told.
+    notebooks : str or Path, optional
+        Another folder of notebooks than the packaged one.
+
+    Returns
+    -------
+    Path
+        Where it is.
+
+    Raises
+    ------
+    ValueError
+        If nothing makes such a target.
+    WorkflowError
+        If making it failed.
+    """
+    output = Path(output_dir).expanduser().resolve()
+    path = output / target
+    if os.environ.get(IN_RUNNER):
+        if not path.exists():
+            raise WorkflowError(f"{target} is not in {output}; name it among the notebook's inputs in series.toml")
+        return path
+    made = [made for book in load_series(Path(notebooks) if notebooks else None) for made in book.targets]
+    if target not in made and not target.startswith("stores/"):
+        raise ValueError(f"nothing makes {target!r}; expected stores/<dataset> or one of {', '.join(made)}")
+    outcome = execute(
+        [target],
+        output,
+        scale=scale,
+        seed=seed,
+        data_dir=data_dir,
+        notebooks=notebooks,
+        cores=cores,
+        description=f"making {target}",
+    )
+    if not outcome.succeeded:
+        raise WorkflowError(f"{target} could not be made: {explain(outcome)}")
+    return path
+
+
+def explain(outcome: Outcome) -> str:
+    """Say in one sentence what failed in a run, and where to read more."""
+    if not outcome.failed:
+        lines = outcome.log.read_text(errors="replace").strip().splitlines()
+        return f"{lines[-1].strip() if lines else 'Snakemake said nothing'} (see {outcome.log})"
+    sentences = []
+    for name, reason in outcome.failed.items():
+        copy = outcome.output_dir / "notebooks" / f"{name}.ipynb"
+        where = copy if copy.exists() else outcome.output_dir / "logs" / f"{name.replace(' ', '_')}.log"
+        sentences.append(f"{name} failed with {reason} (see {where})")
+    return "; ".join(sentences)
