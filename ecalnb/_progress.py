@@ -102,7 +102,8 @@ def _make() -> Progress:
     return bars.Progress(
         bars.TextColumn("{task.description}"),
         bars.BarColumn(),
-        bars.TextColumn("{task.completed:,.0f}/{task.total:,.0f} {task.fields[unit]}"),
+        bars.MofNCompleteColumn(),  # copes with an unknown total
+        bars.TextColumn("{task.fields[unit]}"),
         bars.TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,

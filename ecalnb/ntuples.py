@@ -18,18 +18,16 @@ import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
-
-import awkward as ak
-import numpy as np
+from typing import get_args
 
 from ._cells import BadCells, BadCellsPolicy
 from ._progress import progress
-from ._reader import KEY_BRANCHES, Source, TreeReader
+from ._reader import Source, TreeReader
+from ._writer import branches
 from .datasets import Dataset, load_datasets
 from .geometry import AMS, Calorimeter
 from .rootio import RootError, chunk_entries, find_files, open_tree, write_tree
-from .schema import UNITS, Column, Schema, load_schema
+from .schema import Schema, load_schema
 from .showers import Showers
 
 __all__ = ["BadCells", "BadCellsPolicy", "Dataset", "Files", "count", "iterate", "load_datasets", "read", "write"]
@@ -163,7 +161,8 @@ def read(
         bad_cells=bad_cells,
         entry_range=entry_range,
     )
-    with progress(total=n_max, description="Reading") as bar:
+    there = sum(count(files, schema=schema).values())
+    with progress(total=min(there, wanted), description="Reading") as bar:
         for part in chunks:
             part = part[: int(min(len(part), wanted))]
             report += BadCells(**part.metadata["bad_cells"])
@@ -200,13 +199,15 @@ def write(
     path: str | os.PathLike[str],
     *,
     schema: str | Path | Schema = "ams",
+    cell_bits: int | None = None,
     level: int = 5,
     overwrite: bool = False,
 ) -> int:
     """Write events as an AMS ntuple: a TTree, compressed with zstd, whole or not at all.
 
-    Cells and columns come back as they were, to the precision of float32, with their event keys. A column that the
-    schema does not know is not written, and neither is ``label``: the column ``pdg`` is what says it in a file.
+    Cells and columns come back as they were, to the precision of float32, with their event keys; those that were read
+    from a file with the same schema come back exactly. A column that the schema does not know is not written, and
+    neither is ``label``: the column ``pdg`` is what says it in a file.
 
     Parameters
     ----------
@@ -216,6 +217,9 @@ def write(
         The file.
     schema : str, Path or Schema
         Names and units of the branches.
+    cell_bits : int, optional
+        Round the cells to so many significant bits, 2 to 24: a relative error of at most 2 to the power of minus
+        ``cell_bits``, and a file that compresses better.
     level : int
         Compression level of zstd, 1 to 19.
     overwrite : bool
@@ -231,61 +235,18 @@ def write(
     FileExistsError, RootError
         If the file exists, cannot be written, or there are no events or not the columns that the schema requires.
     """
+    if cell_bits is not None and not 2 <= cell_bits <= 24:
+        raise ValueError(f"cell_bits {cell_bits!r} is not a number of bits from 2 to 24")
     path, layout = Path(path).expanduser(), load_schema(schema)
     chunks = iter([showers] if isinstance(showers, Showers) else showers)
     return write_tree(
         path,
         layout.tree,
-        (_branches(part, layout, path) for part in chunks),
+        (branches(part, layout, path, cell_bits) for part in chunks),
         title="ECAL events",
         level=level,
         overwrite=overwrite,
     )
-
-
-def _branches(showers: Showers, schema: Schema, path: Path) -> dict[str, Any]:
-    """Arrays of a file by branch."""
-    table = showers.table
-    branches: dict[str, Any] = {}
-    written = {"label"} if "pdg" in table else set()
-    for column in schema.columns:
-        if set(column.names) <= set(table.columns):
-            branches[column.branch] = _branch(column, [table[name].to_numpy() for name in column.names])
-            written |= set(column.names)
-        elif column.required:
-            raise RootError(
-                f"{path} is not written: the table has no column {column.name!r}, which the schema requires"
-            )
-    cells = showers.images.reshape(len(showers), -1)
-    branches[schema.cells.branch] = (cells / schema.cells.factor).astype(np.float32)
-    for track in schema.tracks:
-        if f"{track.name}_x" in written:
-            height = np.full(len(table), schema.front_face_z * UNITS["cm"] / UNITS[track.unit], np.float32)
-            missing = np.isnan(table[f"{track.name}_x"].to_numpy(dtype=float))
-            branches[track.z] = _vector(np.where(missing, np.nan, height))
-    if set(KEY_BRANCHES) <= set(table.columns):
-        branches |= {branch: table[name].to_numpy(dtype=np.int64) for name, branch in KEY_BRANCHES.items()}
-        written |= set(KEY_BRANCHES)
-    if left_out := [name for name in table.columns if name not in written]:
-        log.warning("%s: the schema %r has no branch for %s; not written", path, schema.name, ", ".join(left_out))
-    return branches
-
-
-def _branch(column: Column, values: list[np.ndarray]) -> Any:
-    if column.type == "bool" and values[0].dtype == bool:
-        return values[0]
-    if column.type == "int" and values[0].dtype.kind in "iu":
-        return values[0].astype(np.int64)
-    numbers = [column.to_file(value).astype(np.float32) for value in values]
-    if column.form == "array":
-        return np.column_stack(numbers)
-    return _vector(numbers[0]) if column.form == "vector" else numbers[0]
-
-
-def _vector(values: np.ndarray) -> ak.Array:
-    """One element an event, none where it is NaN."""
-    there = ~np.isnan(values)
-    return ak.unflatten(values[there].astype(np.float32), there.astype(np.int64))
 
 
 def _sources(files: Files, schema: str | Path | Schema | None, label: str | None) -> list[Source]:
