@@ -1,0 +1,40 @@
+"""Residual networks: timm's ResNet with a one-channel stem and one output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from timm.models import generate_default_cfgs, register_model
+from timm.models.resnet import BasicBlock, ResNet
+from torch import nn
+
+from .registry import build, default_cfg
+
+__all__: list[str] = []
+
+default_cfgs = generate_default_cfgs({"ecal_resnet10": default_cfg(first_conv="conv1", classifier="fc")})
+
+
+@register_model
+def ecal_resnet10(
+    pretrained: bool = False,
+    *,
+    in_chans: int = 1,
+    num_classes: int = 1,
+    drop_rate: float = 0.0,
+    drop_path_rate: float = 0.0,
+    **timm_arguments: Any,
+) -> nn.Module:
+    """Residual network of one basic block in each of four stages, 7 x 7 stem."""
+    return build(
+        ResNet,
+        "ecal_resnet10",
+        pretrained,
+        timm_arguments,
+        block=BasicBlock,
+        layers=(1, 1, 1, 1),
+        in_chans=in_chans,
+        num_classes=num_classes,
+        drop_rate=drop_rate,
+        drop_path_rate=drop_path_rate,
+    )

@@ -1,0 +1,96 @@
+"""The state of the process during training and prediction: device, threads, Lightning's talk; put back afterwards."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from .errors import TrainingError
+
+__all__ = ["DEVICES", "pick_device", "quiet_lightning", "reproducible", "thread_number"]
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+"""What ``device`` may be."""
+
+
+def pick_device(device: str = "auto") -> str:
+    """Choose the device to compute on; ``auto`` takes a GPU where there is one.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such device here.
+    """
+    present = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if device not in DEVICES:
+        raise TrainingError(f"device is {device!r}; expected one of {', '.join(DEVICES)}")
+    if device == "auto":
+        return next(name for name in ("cuda", "mps", "cpu") if present[name])
+    if not present[device]:
+        here = ", ".join(name for name in present if present[name])
+        raise TrainingError(f"device {device} is not available here; expected one of auto, {here}")
+    return device
+
+
+@contextmanager
+def thread_number(threads: int | None) -> Iterator[int]:
+    """Let torch use so many threads; as many as it does now unless told."""
+    before = torch.get_num_threads()
+    if threads is not None and threads < 1:
+        raise TrainingError(f"threads is {threads}; expected 1 or more")
+    torch.set_num_threads(before if threads is None else threads)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def reproducible(device: str) -> Iterator[None]:
+    """Deterministic algorithms, and random numbers that leave the caller's generator as it was.
+
+    On a GPU an operation that has no deterministic algorithm is only warned about: bit-identical results are promised
+    on the CPU.
+    """
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    memory: Any = torch.utils.deterministic
+    fill = memory.fill_uninitialized_memory
+    with torch.random.fork_rng(devices=[]):
+        torch.use_deterministic_algorithms(True, warn_only=device != "cpu")
+        memory.fill_uninitialized_memory = False  # a debugging aid that costs time
+        try:
+            yield
+        finally:
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            memory.fill_uninitialized_memory = fill
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Lightning without its adverts and device notes, and an interrupt that stays an interrupt.
+
+    On Ctrl-C Lightning ignores all further ones and ends the process, kernel of a notebook included.
+    """
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGINT) if main else None
+    logger.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # Lightning's own use of torch, of no concern to who trains a model.
+            warnings.filterwarnings("ignore", message=r"`isinstance\(treespec, LeafSpec\)` is deprecated")
+            yield
+    except SystemExit as error:
+        raise KeyboardInterrupt("the training was interrupted; start it again to go on") from error
+    finally:
+        logger.setLevel(level)
+        if main and handler is not None:
+            signal.signal(signal.SIGINT, handler)

@@ -1,0 +1,172 @@
+"""What happens beside the training: history, checkpoints, progress."""
+
+from __future__ import annotations
+
+import logging
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+
+from .._progress import Bar, progress
+from ._files import replacing, write_text
+from .errors import TrainingError
+
+__all__ = ["AtomicCheckpointIO", "History", "ProgressLine", "RunCheckpoint", "read_checkpoint"]
+
+log = logging.getLogger(__name__)
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that are whole: written under a temporary name in the same folder, then renamed.
+
+    Lightning's own writes to the folder for temporary files and moves, which is a copy where that is another disk.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
+        """Write a checkpoint."""
+        with replacing(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
+
+    def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
+        """Read a checkpoint."""
+        return read_checkpoint(Path(path))
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """Content of a checkpoint, on the CPU; nothing in it is executed.
+
+    Raises
+    ------
+    TrainingError
+        If the file is not a checkpoint.
+    """
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises anything from EOFError to UnpicklingError
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise TrainingError(
+            f"{path} is not a readable checkpoint ({reason}); remove it to start from nothing"
+        ) from None
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint or "loops" not in checkpoint:
+        raise TrainingError(f"{path} is a file of torch, but not a checkpoint of a training")
+    return checkpoint
+
+
+class History(Callback):
+    """The learning curves, one row an epoch, in ``metrics.csv``; part of the checkpoint.
+
+    Lightning's CSV logger starts its file anew on a resume; here the file always holds exactly what an uninterrupted
+    training would have written.
+    """
+
+    METRICS = ("val_loss", "val_auc", "val_background_90")
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Add a row and write the file."""
+        row: dict[str, float] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+        row["train_loss"] = pl_module.train_loss  # type: ignore[assignment]
+        row.update({name: float(trainer.callback_metrics[name]) for name in self.METRICS})
+        self.rows.append(row)
+        self.write()
+        log.info(
+            "epoch %d: training loss %.5f, validation loss %.5f, AUC %.5f, background at 90 %% efficiency %.5f",
+            row["epoch"], row["train_loss"], row["val_loss"], row["val_auc"], row["val_background_90"],
+        )  # fmt: skip
+
+    def write(self) -> None:
+        """Write all rows."""
+        columns = ["epoch", "step", "train_loss", *self.METRICS]
+        write_text(self.path, pd.DataFrame(self.rows, columns=columns).to_csv(index=False))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All rows so far."""
+        return {"rows": [dict(row) for row in self.rows]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from these rows; the file forgets epochs that are now done again."""
+        self.rows = [dict(row) for row in state_dict["rows"]]
+        self.write()
+
+
+class RunCheckpoint(Checkpoint):
+    """Write ``last.ckpt`` to resume from, and ``best.ckpt`` with the weights of the lowest validation loss.
+
+    ``last.ckpt`` is written every so many steps and at the end of each epoch, after validation and early stopping,
+    which are the two moments that Lightning resumes from exactly. The best weights are written before it: a training
+    killed in between does the epoch again and writes the same ones.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
+        self.every = every
+        self.best_loss, self.best_epoch = math.inf, -1
+        self.stopped, self.epochs = False, 0
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        """Write a checkpoint within the epoch; its last batch is left to the end of the epoch."""
+        if trainer.global_step % self.every == 0 and not trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            trainer.save_checkpoint(self.last)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
+        """Write the checkpoint of the epoch, and the weights if they are the best."""
+        loss = float(trainer.callback_metrics["val_loss"])
+        if loss < self.best_loss:
+            self.best_loss, self.best_epoch = loss, trainer.current_epoch
+            trainer.save_checkpoint(self.best, weights_only=True)
+        self.stopped, self.epochs = bool(trainer.should_stop), trainer.current_epoch + 1
+        trainer.save_checkpoint(self.last)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best epoch, the number of whole epochs, and whether early stopping has ended the training."""
+        return {name: getattr(self, name) for name in ("best_loss", "best_epoch", "stopped", "epochs")}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+        for name, value in state_dict.items():
+            setattr(self, name, value)
+
+
+class ProgressLine(Callback):
+    """A progress bar over the batches of each epoch, where somebody is looking."""
+
+    def __init__(self) -> None:
+        self._bar: Bar | None = None
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
+        """Open the bar of the epoch."""
+        if self._bar is None:
+            text = f"epoch {trainer.current_epoch}"
+            if "val_loss" in trainer.callback_metrics:
+                text += f", validation loss {float(trainer.callback_metrics['val_loss']):.4f}"
+            self._bar = progress(
+                total=float(trainer.num_training_batches), description=text, unit="batches"
+            ).__enter__()
+            self._bar.advance(batch_idx)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        """One batch is done."""
+        if self._bar is not None:
+            self._bar.advance()
+
+    def on_train_epoch_end(self, *_: Any) -> None:
+        """Close the bar of the epoch."""
+        self._close()
+
+    def on_exception(self, *_: Any) -> None:
+        """Close the bar when the training fails."""
+        self._close()

@@ -1,0 +1,223 @@
+"""Recipes: the named sets of hyper-parameters, and how they are overridden.
+
+A setting comes from the command line, else from the recipe's part for the model, else from the recipe, else from the
+defaults of :class:`Recipe`. A key that nobody reads is an error.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from .._toml import DATA, check_keys, near, read_toml
+from .errors import TrainingError
+
+__all__ = ["Recipe", "list_recipes", "parse_settings", "resolve_recipe"]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained. Every field is a key of a recipe in TOML and an override of ``train``.
+
+    Parameters
+    ----------
+    name, description : str
+        Name of the recipe, and what it is for.
+    inputs, normalisation : str
+        Input of the model and scale of its cells; see :mod:`ecalnb.training.inputs`.
+    signal, background : tuple of str
+        Labels of the two classes; events with another label, or none, do not take part.
+    split, train_sample, validation_sample : str
+        Split of the events (:mod:`ecalnb.splits`) and its samples for training and for early stopping.
+    energy_min, energy_max : float or None
+        Window of ``en3d``, GeV, for both samples: energy_min <= en3d < energy_max.
+    batch_size : int
+        Largest number of events in a training batch; batches of an epoch differ by one event at most.
+    optimiser : str
+        ``adam`` or ``adamw``.
+    learning_rate, weight_decay : float
+        Of the optimiser.
+    loss : str
+        Name of the loss; see :mod:`ecalnb.training.losses`.
+    max_epochs, patience, tolerance : int, int, float
+        Training stops after `max_epochs`, or when the validation loss has not fallen by more than `tolerance` for
+        `patience` epochs. The weights with the lowest validation loss are kept.
+    augmentation : tuple of str
+        Changes that leave the physics alone, drawn for each event of a batch; see :mod:`ecalnb.training.augment`.
+    model_options : dict
+        Options of the architecture, for example ``drop_rate``.
+
+    Raises
+    ------
+    TrainingError
+        If a value has the wrong type or makes no sense.
+    """
+
+    name: str = "default"
+    description: str = ""
+    inputs: str = "image"
+    normalisation: str = "log"
+    signal: tuple[str, ...] = ("electron", "positron")
+    background: tuple[str, ...] = ("proton",)
+    split: str = "default"
+    train_sample: str = "train"
+    validation_sample: str = "validation"
+    energy_min: float | None = None
+    energy_max: float | None = None
+    batch_size: int = 128
+    optimiser: str = "adam"
+    learning_rate: float = 1e-4
+    weight_decay: float = 0.0
+    loss: str = "weighted_bce"
+    max_epochs: int = 200
+    patience: int = 20
+    tolerance: float = 1e-5
+    augmentation: tuple[str, ...] = ()
+    model_options: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):
+            object.__setattr__(self, setting.name, _typed(setting.name, str(setting.type), getattr(self, setting.name)))
+        for name in ("batch_size", "learning_rate", "max_epochs", "patience"):
+            if not getattr(self, name) > 0:
+                raise TrainingError(f"{name} is {getattr(self, name)}; expected a positive number")
+        for name in ("weight_decay", "tolerance"):
+            if not getattr(self, name) >= 0:
+                raise TrainingError(f"{name} is {getattr(self, name)}; expected zero or a positive number")
+        if self.energy_min is not None and self.energy_max is not None and not self.energy_min < self.energy_max:
+            raise TrainingError(f"the energy window {self.energy_min} to {self.energy_max} GeV is empty")
+        if both := set(self.signal) & set(self.background):
+            raise TrainingError(f"label {', '.join(sorted(both))} is both signal and background")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain values that JSON holds."""
+        return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
+
+
+_SETTINGS = {setting.name: str(setting.type) for setting in fields(Recipe) if setting.name != "name"}
+
+
+def _typed(name: str, kind: str, value: Any) -> Any:
+    """`value` as the type that the setting has, or an error that says which that is."""
+    if value is None and "None" in kind:
+        return None
+    if kind.startswith("float") and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if kind == "str" and isinstance(value, str):
+        return value
+    if kind.startswith("tuple"):
+        value = (value,) if isinstance(value, str) else value
+        if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+            return tuple(value)
+    if kind.startswith("dict") and isinstance(value, Mapping):
+        return dict(value)
+    expected = {"int": "an integer", "str": "text", "tupl": "a list of texts", "dict": "a table"}.get(kind[:4].strip())
+    raise TrainingError(f"{name} is {value!r}; expected {expected or 'a number'}")
+
+
+def _read(path: str | Path | None) -> tuple[Path, dict[str, Any]]:
+    path = DATA / "recipes.toml" if path is None else Path(path)
+    return path, read_toml(path)
+
+
+def list_recipes(path: str | Path | None = None) -> dict[str, str]:
+    """Names of the recipes in a TOML file (the packaged one unless told) with their descriptions."""
+    return {name: str(content.get("description", "")) for name, content in _read(path)[1].items()}
+
+
+def resolve_recipe(
+    recipe: str | Path | Recipe = "geant4_sample", model: str = "", overrides: Mapping[str, Any] | None = None
+) -> Recipe:
+    """Put the settings of a training together.
+
+    Overrides win over the recipe's part for the model, that over the recipe, and that over the defaults.
+
+    Parameters
+    ----------
+    recipe : str, Path or Recipe
+        Name of a packaged recipe; or a TOML file that holds one recipe, or ``file.toml:name``; or the settings.
+    model : str
+        Name of the model; the recipe's table ``models.<model>`` holds for that model only.
+    overrides : mapping, optional
+        Settings that win over the recipe. ``model_options`` are merged, not replaced.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such recipe, a key is unknown or a value is wrong.
+    """
+    overrides = dict(overrides or {})
+    if isinstance(recipe, Recipe):
+        settings = {key: value for key, value in asdict(recipe).items() if key != "name"}
+        name, where = recipe.name, f"recipe {recipe.name}"
+    else:
+        name, where, settings = _named(recipe, model)
+    try:
+        check_keys(settings, _SETTINGS, where)
+        check_keys(overrides, _SETTINGS, "overrides of the recipe")
+    except ValueError as error:
+        raise TrainingError(str(error)) from None
+    options = {**settings.get("model_options", {}), **overrides.pop("model_options", {})}
+    return Recipe(name=name, **{**settings, **overrides, "model_options": options})
+
+
+def _named(recipe: str | Path, model: str) -> tuple[str, str, dict[str, Any]]:
+    """Name of a recipe, where it stands, and its settings for a model."""
+    text = str(recipe)
+    file, _, name = (
+        text.rpartition(":") if ".toml:" in text else (text, "", "") if text.endswith(".toml") else ("", "", text)
+    )
+    path, recipes = _read(file or None)
+    if file and not name:
+        if len(recipes) != 1:
+            raise TrainingError(
+                f"{path} holds {len(recipes)} recipes ({', '.join(recipes)}); choose one by {file}:name"
+            )
+        name = next(iter(recipes))
+    if name not in recipes:
+        raise TrainingError(
+            f"no recipe is called {name!r} in {path.name}; there are {', '.join(recipes)}{near(name, recipes)}"
+        )
+    settings = dict(recipes[name])
+    special = settings.pop("models", {})
+    for entry in special:
+        try:
+            check_keys(special[entry], _SETTINGS, f"{path}, [{name}.models.{entry}]")
+        except ValueError as error:
+            raise TrainingError(str(error)) from None
+    own = special.get(model, {})
+    merged = {**settings, **own}
+    merged["model_options"] = {**settings.get("model_options", {}), **own.get("model_options", {})}
+    return name, f"{path}, [{name}]", merged
+
+
+def parse_settings(texts: Iterable[str]) -> dict[str, Any]:
+    """Read settings typed as ``key=value``; the value is read as TOML, and as text where it is none.
+
+    ``model_options.drop_rate=0.1`` sets an option of the model.
+
+    Raises
+    ------
+    TrainingError
+        If a text has no ``=``.
+    """
+    settings: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise TrainingError(f"setting {text!r} is not of the form key=value")
+        try:
+            parsed = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            parsed = value.strip()
+        head, dot, option = key.strip().partition(".")
+        if dot:
+            settings.setdefault(head, {})[option] = parsed
+        else:
+            settings[head] = parsed
+    return settings

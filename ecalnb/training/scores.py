@@ -1,0 +1,88 @@
+"""Scores tables: one row an event with its key, and one column of logits a model."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from ._files import replacing
+from .errors import TrainingError
+
+__all__ = ["BASE_COLUMNS", "join_scores", "read_scores", "write_scores"]
+
+log = logging.getLogger(__name__)
+
+KEY = ["file_id", "entry"]
+
+BASE_COLUMNS = (*KEY, "en3d", "label", "split")
+"""Columns of every scores table; the others are models, and what the caller asked to carry along."""
+
+
+def read_scores(path: str | Path) -> pd.DataFrame:
+    """Read a scores table.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``file_id`` and ``entry`` (the event key), ``en3d`` (GeV), ``label``, ``split``, and a column of logits a model.
+        ``attrs["models"]`` says what the models are.
+
+    Raises
+    ------
+    TrainingError
+        If the file is not a scores table.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise TrainingError(f"{path} does not exist; expected a scores table (Parquet)")
+    try:
+        scores = pd.read_parquet(path)
+    except Exception as error:  # pyarrow raises its own kinds, and OSError
+        raise TrainingError(f"{path} is not a readable Parquet file: {error}") from None
+    if missing := [name for name in BASE_COLUMNS if name not in scores]:
+        raise TrainingError(f"{path} is not a scores table; it has no column {', '.join(missing)}")
+    return scores
+
+
+def write_scores(scores: pd.DataFrame, path: str | Path) -> None:
+    """Write a scores table, whole or not at all."""
+    with replacing(Path(path)) as temporary:
+        scores.to_parquet(temporary, index=False)
+
+
+def join_scores(old: pd.DataFrame, new: pd.DataFrame, where: str | Path = "the scores table") -> pd.DataFrame:
+    """Add the models of one scores table to another of the same events, by the event key.
+
+    A column that both have is taken from `new`.
+
+    Parameters
+    ----------
+    old, new : pandas.DataFrame
+        Scores tables; the rows may be in another order.
+    where : str or Path
+        What to call `old` in a message.
+
+    Raises
+    ------
+    TrainingError
+        If they do not hold the same events.
+    """
+    ours, theirs = pd.MultiIndex.from_frame(old[KEY]), pd.MultiIndex.from_frame(new[KEY])
+    # Both are free of repetitions, so equal numbers and nothing new mean the same events.
+    foreign = int((~theirs.isin(ours)).sum())
+    if foreign or len(ours) != len(theirs):
+        raise TrainingError(
+            f"{where} holds {len(ours)} events and the new scores {len(theirs)}, of which {foreign} are not among "
+            "them; models can be compared on the same events only: choose another output"
+        )
+    joined = old.copy()
+    rows = theirs.get_indexer(ours)
+    for name in new.columns:
+        if name not in BASE_COLUMNS:
+            if name in old:
+                log.info("%s: column %s is replaced", where, name)
+            joined[name] = new[name].to_numpy()[rows]
+    joined.attrs = {**old.attrs, "models": {**old.attrs.get("models", {}), **new.attrs.get("models", {})}}
+    return joined

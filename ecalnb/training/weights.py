@@ -1,0 +1,175 @@
+"""Trained weights: a safetensors file, and a JSON file beside it that says all there is to know about them.
+
+The JSON file is written last, so that it marks weights that are whole.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import torch
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+from torch import nn
+
+from .. import models
+from ..geometry import Calorimeter
+from ._files import read_json, replacing, write_json
+from .data import EventSource
+from .errors import TrainingError
+from .inputs import Batch, Inputs, inputs_from
+
+__all__ = ["Classifier", "geometry_from", "geometry_to_dict", "load_weights", "save_weights"]
+
+log = logging.getLogger(__name__)
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A trained model with its inputs, ready to score.
+
+    Parameters
+    ----------
+    name : str
+        Name of the run, and of its column in a scores table.
+    model : torch.nn.Module
+        In evaluation mode.
+    inputs : Inputs
+        Makes what the model gets.
+    geometry : Calorimeter
+        The calorimeter it was trained on.
+    info : dict
+        Content of the JSON file: recipe, data, seed, best validation metrics, ...
+    path : Path
+        The safetensors file.
+    """
+
+    name: str
+    model: nn.Module = field(repr=False)
+    inputs: Inputs
+    geometry: Calorimeter = field(repr=False)
+    info: dict[str, Any] = field(repr=False)
+    path: Path
+
+    @torch.inference_mode()
+    def logits(self, batch: Batch) -> torch.Tensor:
+        """Logits of a batch on the device of the model, (n,), float32 on the CPU."""
+        device = next(self.model.parameters()).device
+        image = self.inputs({name: values.to(device) for name, values in batch.items()})
+        return self.model(image.contiguous(memory_format=torch.channels_last)).squeeze(-1).float().cpu()
+
+    def to(self, device: str | torch.device) -> Classifier:
+        """Move the model to a device; returns itself."""
+        self.model.to(device)
+        return self
+
+
+def geometry_from(description: Mapping[str, Any]) -> Calorimeter:
+    """Make the calorimeter that a JSON file describes."""
+    return Calorimeter(**{**description, "views": tuple(description["views"])})
+
+
+def save_weights(path: Path, state: Mapping[str, torch.Tensor], info: Mapping[str, Any]) -> None:
+    """Write ``path`` (``*.safetensors``) and the JSON file beside it.
+
+    Parameters
+    ----------
+    path : Path
+        The safetensors file.
+    state : mapping of str to tensor
+        The model's ``state_dict``.
+    info : mapping
+        At least ``model``, ``model_options``, ``inputs`` and ``geometry``.
+    """
+    side = path.with_suffix(".json")
+    side.unlink(missing_ok=True)  # it must never describe weights that it was not written for
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    with replacing(path) as temporary:
+        temporary.write_bytes(to_bytes(tensors, metadata={"format": "pt"}))  # its own writer lets nobody else read
+    write_json(side, {"format": _FORMAT, **info})
+
+
+def load_weights(path: str | Path, *, store: EventSource | None = None, name: str | None = None) -> Classifier:
+    """Read trained weights.
+
+    Parameters
+    ----------
+    path : str or Path
+        A run directory, or a safetensors file with its JSON file beside it.
+    store : EventSource, optional
+        Warn if the weights were trained on other data than this store's.
+    name : str, optional
+        Name of the classifier; the run directory's unless told, or the file's where that is not called ``weights``.
+
+    Raises
+    ------
+    TrainingError
+        If there are no weights, the training has not ended, or the file does not fit the model that it names.
+    """
+    path = Path(path)
+    file = _weights_file(path)
+    info = read_json(file.with_suffix(".json"))
+    if info.get("format") != _FORMAT:
+        raise TrainingError(
+            f"{file.with_suffix('.json')} has format {info.get('format')!r}; this version reads {_FORMAT}"
+        )
+    if lacking := [key for key in ("model", "model_options", "inputs", "geometry") if key not in info]:
+        raise TrainingError(f"{file.with_suffix('.json')} lacks {', '.join(lacking)}; it does not describe weights")
+    geometry, inputs = geometry_from(info["geometry"]), inputs_from(info["inputs"])
+    model = models.create(info["model"], input_size=inputs.shape(geometry), **info["model_options"])
+    try:
+        tensors = load_file(file)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise TrainingError(f"{file} is not a readable safetensors file: {error}") from None
+    _fit(file, info["model"], model, tensors)
+    if store is not None and (trained := info.get("data", {}).get("store")) != store.fingerprint():
+        log.warning("%s was trained on other data (%s) than this store (%s)", file, trained, store.fingerprint())
+    model.eval().to(memory_format=torch.channels_last)
+    stem = file.parent.resolve().name if file.stem == "weights" else file.stem
+    return Classifier(name or stem, model, inputs, geometry, info, file)
+
+
+def _weights_file(path: Path) -> Path:
+    """Find the safetensors file of a run directory, or the file itself."""
+    if path.is_dir():
+        file = path / "weights.safetensors"
+        if not (path / "config.json").is_file() and not file.is_file():
+            raise TrainingError(f"{path} is not a run directory; expected config.json and weights.safetensors in it")
+        if not (path / "weights.json").is_file():
+            raise TrainingError(f"the training in {path} has not ended; start it again with the same settings to go on")
+        return file
+    if not path.exists():
+        raise TrainingError(f"{path} does not exist; expected a run directory or a .safetensors file")
+    if path.suffix != ".safetensors":
+        raise TrainingError(f"{path} is not a .safetensors file")
+    if not path.with_suffix(".json").is_file():
+        raise TrainingError(f"{path} has no {path.with_suffix('.json').name} beside it that says what it is")
+    return path
+
+
+def _fit(file: Path, name: str, model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Put tensors into a model, all of them and no others, each of the right shape."""
+    expected = model.state_dict()
+    for what, names in (("lacks", expected.keys() - tensors.keys()), ("has besides", tensors.keys() - expected.keys())):
+        if names:
+            shown = ", ".join(sorted(names)[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            raise TrainingError(f"{file} does not fit {name}: it {what} {shown}")
+    for key, tensor in tensors.items():
+        if tensor.shape != expected[key].shape:
+            raise TrainingError(
+                f"{file} does not fit {name}: {key} has shape {tuple(tensor.shape)}; "
+                f"the model needs {tuple(expected[key].shape)}"
+            )
+    model.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()})
+
+
+def geometry_to_dict(geometry: Calorimeter) -> dict[str, Any]:
+    """Return a calorimeter as plain values that JSON holds."""
+    return {**asdict(geometry), "views": list(geometry.views)}
