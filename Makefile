@@ -1,0 +1,48 @@
+# make analysis   the notebook series at scale demo: figures and numbers in output/
+# make test       all tests but the slow ones;  make test-all  the slow ones too
+# make lab        JupyterLab on the notebooks
+# make bench      benchmarks;  make lint  style, types, imports;  make wheel-check  the wheel in an empty environment
+#
+# Each makes the environment in .venv first, if that is not there or the requirements have changed.
+
+VENV = .venv
+PYTHON =
+CORES = 2
+SCALE = demo
+OUTPUT = output
+# Free space that an installation needs, mostly for torch.
+DISK_GB := $(if $(filter Darwin,$(shell uname -s)),4,10)
+
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
+
+.PHONY: analysis test test-all lab bench lint wheel-check env
+
+analysis: env
+	$(BIN)/ecalnb run --scale $(SCALE) --cores $(CORES) --output $(OUTPUT)
+
+test: env
+	$(BIN)/python -m pytest
+
+test-all: env
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lab: env
+	$(BIN)/ecalnb lab
+
+bench: env
+	@for file in benchmarks/bench_*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+
+lint: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+wheel-check: env
+	$(BIN)/python tools/check_wheel.py
+
+env: $(STAMP)
+
+$(STAMP):
+	@VENV="$(VENV)" PYTHON="$(PYTHON)" DISK_GB="$(DISK_GB)" sh tools/make_env.sh "$@"
