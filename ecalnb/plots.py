@@ -266,7 +266,8 @@ def loss_curves(ax: Axes, history: pd.DataFrame, *, label: str = "", color: str 
     ax : Axes
         Where to draw; several models may share it.
     history : DataFrame
-        One row an epoch, with the columns ``epoch``, ``train_loss`` and ``validation_loss``.
+        One row an epoch, with the columns ``epoch``, ``train_loss`` and ``val_loss``: that of a
+        :class:`ecalnb.training.TrainingRun`.
     label : str
         Name of the model in the legend.
     color : str, optional
@@ -281,7 +282,7 @@ def loss_curves(ax: Axes, history: pd.DataFrame, *, label: str = "", color: str 
     KeyError
         If a column is missing.
     """
-    names = ("epoch", "train_loss", "validation_loss")
+    names = ("epoch", "train_loss", "val_loss")
     if missing := [name for name in names if name not in history]:
         raise KeyError(f"the training history has no column {', '.join(missing)}; it has {', '.join(history.columns)}")
     epoch, train, validation = (history[name].to_numpy(dtype=float) for name in names)

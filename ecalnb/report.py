@@ -15,6 +15,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
+
 from ._style import save
 from .intervals import clopper_pearson
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Report"]
+__all__ = ["Html", "Report"]
 
 Number = dict[str, Any]
 
@@ -65,6 +68,7 @@ class Report:
         self.numbers: dict[str, Number] = {}
         self.tables: dict[str, list[dict[str, Any]]] = {}
         self.figures: list[Path] = []
+        self._shown = 0
 
     def figure(self, fig: Figure, topic: str) -> Figure:
         """Save a figure as ``figures/NN_topic``, and hand it back for a notebook cell to show, once."""
@@ -117,6 +121,47 @@ class Report:
         text = f"{passed:,} of {total:,}, Clopper-Pearson {100 * level:g} %" + (f"; {note}" if note else "")
         return self.number(name, passed / total if total else math.nan, low, high, note=text)
 
+    def mean(self, name: str, values: npt.ArrayLike, *, unit: str = "", note: str = "") -> Number:
+        """Keep the mean of values with its error, the standard deviation over the root of their number.
+
+        Raises
+        ------
+        ValueError
+            If there are not at least two values to tell the error from.
+        """
+        sample = np.asarray(values, dtype=float)
+        if sample.ndim != 1 or len(sample) < 2:
+            raise ValueError(f"{name!r} has values of shape {sample.shape}; a mean with an error needs two or more")
+        text = f"{len(sample):,} events, error of the mean" + (f"; {note}" if note else "")
+        return self.number(name, sample.mean(), error=sample.std(ddof=1) / len(sample) ** 0.5, unit=unit, note=text)
+
+    def median(self, name: str, values: npt.ArrayLike, *, unit: str = "", note: str = "") -> Number:
+        """Keep the median of values with the interval between the order statistics around it.
+
+        How many of n values lie below the true median is binomial whatever their distribution, so the ranks n/2 minus
+        and plus half the root of n bound it with 68 %.
+
+        Raises
+        ------
+        ValueError
+            If there are not at least two values.
+        """
+        sample = np.asarray(values, dtype=float)
+        if sample.ndim != 1 or len(sample) < 2:
+            raise ValueError(
+                f"{name!r} has values of shape {sample.shape}; a median with an interval needs two or more"
+            )
+        step = 0.5 / len(sample) ** 0.5
+        low, middle, high = np.quantile(sample, [max(0.5 - step, 0), 0.5, min(0.5 + step, 1)])
+        text = f"{len(sample):,} events, order statistics" + (f"; {note}" if note else "")
+        return self.number(name, middle, low, high, unit=unit, note=text)
+
+    def latest(self) -> Html:
+        """Numbers kept since this was last asked, for a notebook cell to show."""
+        names = list(self.numbers)[self._shown :]
+        self._shown = len(self.numbers)
+        return Html(self._rows(names))
+
     def table(self, name: str, table: pd.DataFrame) -> pd.DataFrame:
         """Keep a table, and hand it back for a notebook cell to show."""
         self.tables[name] = [
@@ -144,21 +189,38 @@ class Report:
         return path
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{_shown(number)}</td>"
-            f"<td style='text-align:left'>{html.escape(number['note'])}</td></tr>"
-            for name, number in self.numbers.items()
-        )
         pictures = "".join(
             f"<figure style='display:inline-block;margin:4px'><img width='330' alt='{path.stem}' "
             f"src='data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}'>"
             f"<figcaption>figures/{path.name}</figcaption></figure>"
             for path in self.figures
         )
-        return (
-            f"<p><b>{html.escape(self.name)}</b> — {html.escape(self.source)}</p>"
-            f"<table><tr><th>quantity</th><th>value</th><th>what it rests on</th></tr>{rows}</table>{pictures}"
+        title = f"<p><b>{html.escape(self.name)}</b> ({html.escape(self.source)})</p>"
+        return f"{title}{self._rows(list(self.numbers))}{pictures}"
+
+    def _rows(self, names: list[str]) -> str:
+        rows = "".join(
+            f"<tr><td style='text-align:left'>{html.escape(name)}</td><td>{_shown(self.numbers[name])}</td>"
+            f"<td style='text-align:left'>{html.escape(self.numbers[name]['note'])}</td></tr>"
+            for name in names
         )
+        return f"<table><tr><th>quantity</th><th>value</th><th>what it rests on</th></tr>{rows}</table>"
+
+
+class Html:
+    """A piece of HTML that a notebook cell shows.
+
+    Parameters
+    ----------
+    text : str
+        The HTML.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def _repr_html_(self) -> str:
+        return self.text
 
 
 def _finite(value: float) -> float | int | None:

@@ -162,7 +162,7 @@ def test_score_distribution_needs_columns_and_test_events(ax, scores):
 
 def test_loss_curves_mark_the_best_epoch(ax):
     history = pd.DataFrame(
-        {"epoch": [0, 1, 2, 3], "train_loss": [1.0, 0.5, 0.3, 0.2], "validation_loss": [1.0, 0.6, 0.4, 0.5]}
+        {"epoch": [0, 1, 2, 3], "train_loss": [1.0, 0.5, 0.3, 0.2], "val_loss": [1.0, 0.6, 0.4, 0.5]}
     )
     artists = plots.loss_curves(ax, history, label="cnn")
     np.testing.assert_array_equal(artists[2].get_xydata(), [[2, 0.4]])

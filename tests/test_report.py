@@ -84,3 +84,27 @@ def test_the_report_shows_its_numbers_and_figures(report):
 def test_a_name_that_is_no_notebook_is_refused(tmp_path, name):
     with pytest.raises(ValueError, match="expected the name of a notebook"):
         Report(name, tmp_path)
+
+
+def test_mean_has_the_error_of_the_mean(report):
+    entry = report.mean("depth", [1.0, 2.0, 3.0, 4.0], unit="X0")
+    assert (entry["value"], entry["high"] - entry["value"]) == pytest.approx((2.5, np.sqrt(5 / 3) / 2))
+    with pytest.raises(ValueError, match="two or more"):
+        report.mean("depth", [1.0])
+
+
+def test_the_interval_of_the_median_covers_it(report):
+    """Skewed values whose true median is ln 2: the 68 % interval holds it in about 68 % of the toys."""
+    rng = np.random.default_rng(5)
+    entries = [report.median("m", rng.exponential(size=200)) for _ in range(600)]
+    covered = np.mean([entry["low"] <= np.log(2) <= entry["high"] for entry in entries])
+    assert covered == pytest.approx(0.68, abs=4 * np.sqrt(0.68 * 0.32 / 600))
+
+
+def test_latest_shows_each_number_once(report):
+    report.exact("first", 1)
+    assert "first" in report.latest()._repr_html_()
+    report.exact("second", 2)
+    page = report.latest()._repr_html_()
+    assert "second" in page
+    assert "first" not in page
