@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import operator
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -176,7 +177,7 @@ class Condition:
         with np.errstate(all="ignore"):
             try:
                 result = self._condition(self._tree, table)
-            except (OverflowError, TypeError) as error:
+            except (OverflowError, RecursionError, TypeError) as error:
                 raise ExpressionError(f"condition {self.text!r} cannot be evaluated: {error}") from error
         # A condition that uses only numbers, such as `1 < 2`, is one verdict for all events.
         return Verdict(*(np.broadcast_to(part, len(table)).astype(bool) for part in result))
@@ -251,7 +252,7 @@ class Condition:
                 return Verdict(gone, ~gone)
             case ast.Call(func=ast.Name(id=name), args=args):
                 numbers = [self._number(argument, table) for argument in args]
-                gone = np.logical_or.reduce([number.missing for number in numbers])
+                gone = functools.reduce(operator.or_, (number.missing for number in numbers))
                 return _Numbers(FUNCTIONS[name](*(number.values for number in numbers)), gone)
         self.refuse(node, "is not allowed here")
 
