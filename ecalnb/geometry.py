@@ -96,7 +96,7 @@ class Tracks:
 
 def _depths_between_sides(position: FloatArray, slope: FloatArray, half: float) -> tuple[FloatArray, FloatArray]:
     """Depths at which a line comes between the planes at -half and +half and leaves them; inf where it never does."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         crossings = np.stack([(-half - position) / slope, (half - position) / slope])
     inside = abs(position) <= half
     first = np.where(slope == 0, np.where(inside, -np.inf, np.inf), crossings.min(axis=0))
