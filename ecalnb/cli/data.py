@@ -77,7 +77,7 @@ def convert(
     if data_dir and not dataset:
         raise typer.BadParameter("--data-dir goes with --dataset.")
     from ..store import convert as convert_files
-    from ..workflow.stores import convert_dataset
+    from ..workflow.stores import find_dataset
 
     options: dict[str, Any] = {
         "selection": None if selection is None else selection_from(selection),
@@ -88,7 +88,7 @@ def convert(
     if schema:
         options["schema"] = schema
     if dataset:
-        store = convert_dataset(dataset, output, data_dir, **options)
+        store = convert_files(find_dataset(dataset, data_dir), output, **options)
     else:
         store = convert_files(files or [], output, label=label, kind=None if kind is None else kind.value, **options)
     typer.echo(f"{store.path}: {len(store):,} events")

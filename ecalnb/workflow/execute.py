@@ -18,7 +18,7 @@ from pathlib import Path
 
 from .._progress import Bar, progress
 from .lock import output_lock
-from .series import SCALES, notebooks_folder
+from .series import SCALES, file_of, notebooks_folder
 
 __all__ = ["Outcome", "WorkflowError", "execute"]
 
@@ -75,7 +75,7 @@ def execute(
     Parameters
     ----------
     targets : sequence of str
-        Files, relative to the output directory.
+        What to make, relative to the output directory: ``stores/<dataset>``, or something that a notebook makes.
     output_dir : str or Path
         The output directory; made if need be.
     scale, seed, data_dir
@@ -130,7 +130,9 @@ def execute(
         # Quoted, so that Snakemake takes no folder or seed for something else than text.
         command += [*options, "--config", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
         with output_lock(output, waiting) as lock, outcome.log.open("w") as log:
-            code = _snakemake([*command, "--", *targets], lock, log.fileno(), outcome, description, dry_run)
+            code = _snakemake(
+                [*command, "--", *map(file_of, targets)], lock, log.fileno(), outcome, description, dry_run
+            )
     for name in outcome.failed:
         outcome.failed[name] = _reason(output, name)
     outcome.succeeded = code == 0

@@ -88,9 +88,9 @@ def store_command(
     """Convert a dataset."""
 
     def job() -> None:
-        from .stores import convert_dataset
+        from .stores import update_store
 
-        convert_dataset(dataset, store, data_dir or None)
+        update_store(dataset, store, data_dir or None)
 
     _run(job, log)
 

@@ -6,9 +6,9 @@ That is written down beside the notebooks, in ``series.toml``:
 
     [04_proton_rejection]
     inputs = ["scores/geant4_sample.parquet"]   # what must exist before, relative to the output directory
-    datasets = []                               # datasets whose ROOT files it reads itself
+    datasets = []                               # datasets whose ROOT files it reads itself, without a store
     outputs = []                                # what it makes beside its metrics and figures
-    figures = ["04_rejection_curve"]            # each as figures/<name>.png and .svg
+    figures = ["rejection"]                     # each as figures/04_rejection.png and .svg
     threads = 1                                 # the most that it makes use of
 
 Every notebook ``NN_topic`` makes ``metrics/NN_topic.json``. A notebook without a section has no inputs and no figures.
@@ -25,7 +25,7 @@ from typing import Any
 
 import ecalnb
 
-__all__ = ["SCALES", "Notebook", "datasets_file", "load_series", "notebooks_folder", "select"]
+__all__ = ["SCALES", "Notebook", "datasets_file", "file_of", "load_series", "notebooks_folder", "select"]
 
 SCALES = ("smoke", "demo", "paper")
 """Sizes of a run, from seconds to a cluster."""
@@ -65,7 +65,7 @@ class Notebook:
     @property
     def targets(self) -> tuple[str, ...]:
         """All that it makes, relative to the output directory."""
-        figures = (f"figures/{figure}.{kind}" for figure in self.figures for kind in ("png", "svg"))
+        figures = (f"figures/{self.name[:2]}_{figure}.{kind}" for figure in self.figures for kind in ("png", "svg"))
         return (self.metrics, *self.outputs, *figures)
 
 
@@ -120,6 +120,15 @@ def load_series(folder: Path | None = None) -> list[Notebook]:
 def _notebook(path: Path, section: dict[str, Any]) -> Notebook:
     lists = {key: tuple(value) for key, value in section.items() if key != "threads"}
     return Notebook(path, **lists, threads=section.get("threads", 1))
+
+
+def file_of(target: str) -> str:
+    """File that stands for a target: of a store its manifest, which is written last; else the target itself.
+
+    The folder of a store cannot stand for it: Snakemake removes what a killed job has left, and the shards that are
+    whole are to be kept.
+    """
+    return f"{target}/manifest.json" if re.fullmatch(r"stores/[^/]+", target) else target
 
 
 def select(series: Sequence[Notebook], asked: Iterable[str]) -> list[Notebook]:

@@ -1,19 +1,26 @@
-"""Conversion of a whole dataset: every part with its own files, label and schema."""
+"""Datasets and their stores in the workflow."""
 
 from __future__ import annotations
 
-import shutil
+import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..datasets import Dataset, load_datasets
-from ..rootio import find_files
+from ..rootio import file_id, find_files
 from .series import datasets_file
 
 if TYPE_CHECKING:
     from ..store import Store
 
-__all__ = ["convert_dataset", "dataset_files", "find_dataset"]
+__all__ = ["dataset_files", "description", "find_dataset", "update_store"]
+
+logger = logging.getLogger("ecalnb.workflow")
+
+
+def description(data_dir: str | Path | None = None) -> Path:
+    """Path of the ``datasets.toml`` in ``data_dir``, or of the packaged one."""
+    return Path(__file__).parent.parent / "data" / "datasets.toml" if data_dir is None else datasets_file(data_dir)
 
 
 def find_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
@@ -24,11 +31,10 @@ def find_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     ValueError
         If there is no such dataset.
     """
-    described = None if data_dir is None else datasets_file(data_dir)
-    datasets = load_datasets(described)
+    path = description(data_dir)
+    datasets = load_datasets(path)
     if name not in datasets:
-        where = "the packaged datasets.toml" if described is None else described
-        raise ValueError(f"there is no dataset {name!r} in {where}; it has {', '.join(sorted(datasets))}")
+        raise ValueError(f"there is no dataset {name!r} in {path}; it has {', '.join(sorted(datasets))}")
     return datasets[name]
 
 
@@ -37,40 +43,34 @@ def dataset_files(name: str, data_dir: str | Path | None = None) -> list[Path]:
     return find_files([file for part in find_dataset(name, data_dir).parts() for file in part.files])
 
 
-def convert_dataset(
-    name: str, output: str | Path, data_dir: str | Path | None = None, *, overwrite: bool = False, **options: Any
-) -> Store:
-    """Convert a dataset into a store, of which shards that are there and whole are kept.
+def update_store(name: str, output: Path, data_dir: str | Path | None = None) -> Store:
+    """Make the store of a dataset, or bring it up to date.
 
-    Parameters
-    ----------
-    name : str
-        The dataset.
-    output : path
-        Folder of the store.
-    data_dir : path, optional
-        Folder with another ``datasets.toml`` than the packaged one.
-    overwrite : bool
-        Remove a store that is there first.
-    options
-        Handed on to :func:`ecalnb.store.convert`.
+    Shards of the dataset's files that are whole stay, so that a killed conversion goes on. If the store has events of
+    other files, or with another label, it is made anew: in the workflow a store is what the dataset is now.
     """
-    from ..store import convert
+    from ..store import Store, convert
 
-    if overwrite and Path(output).exists():
-        from ..store import Store
-
-        Store(output)  # raises, rather than removing a folder that is something else
-        shutil.rmtree(output)
     dataset = find_dataset(name, data_dir)
-    for part in dataset.parts():
-        schema = options.get("schema") or part.schema
-        store = convert(
-            list(part.files),
-            output,
-            label=part.label,
-            dataset=part.name,
-            kind=part.kind,
-            **{**options, "schema": schema},
-        )
-    return store
+    if _is_of_other_events(output, dataset):
+        logger.info("%s has other events than the dataset %s has now; making it anew", output, name)
+        return convert(dataset, output, overwrite=True)
+    convert(dataset, output)
+    return Store(output)
+
+
+def _is_of_other_events(output: Path, dataset: Dataset) -> bool:
+    from ..store import Store, StoreError
+
+    try:
+        shards = Store(output).shards
+    except (StoreError, OSError):
+        return False  # nothing there yet, or only a part: `convert` says what is wrong, if anything is
+    facts = ("label", "dataset", "kind", "simulation", "weight")
+    expected = {
+        f"{file_id(path):016x}": (part.label, part.name, part.kind, part.simulation, part.weight)
+        for part in dataset.parts()
+        for path in find_files(part.files)
+    }
+    found = {source["key"]: tuple(source.get(fact) for fact in facts) for shard in shards for source in shard.sources}
+    return any(expected.get(key) != values for key, values in found.items())
