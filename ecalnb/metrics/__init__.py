@@ -6,5 +6,14 @@ judged alike. Interval statistics are those of :mod:`ecalnb.intervals`.
 
 from ..intervals import clopper_pearson, effective_counts
 from .rejection import REJECTION_COLUMNS, rejection_curve, rejection_in_bins
+from .roc import Auc, roc_auc
 
-__all__ = ["REJECTION_COLUMNS", "clopper_pearson", "effective_counts", "rejection_curve", "rejection_in_bins"]
+__all__ = [
+    "REJECTION_COLUMNS",
+    "Auc",
+    "clopper_pearson",
+    "effective_counts",
+    "rejection_curve",
+    "rejection_in_bins",
+    "roc_auc",
+]
