@@ -209,6 +209,8 @@ def write_tree(
     """
     if path.exists() and not overwrite:
         raise FileExistsError(f"{path} exists; expected a new file, or overwrite=True")
+    if not path.parent.is_dir():  # uproot would make it
+        raise RootError(f"{path} cannot be written: there is no directory {path.parent}")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     entries = 0
     try:
@@ -222,8 +224,8 @@ def write_tree(
                 tree = tree or file.mktree(
                     name, {key: _branch_type(value) for key, value in arrays.items()}, title=title
                 )
-                widest = max(value[:1].nbytes for value in arrays.values()) if length else 1
-                step = max(1, BASKET_BYTES // widest)
+                widths = [value.nbytes // max(length, 1) for value in arrays.values() if isinstance(value, np.ndarray)]
+                step = max(1, BASKET_BYTES // max([8, *widths]))
                 for start in range(0, length, step):
                     tree.extend({key: value[start : start + step] for key, value in arrays.items()})
                 entries += length
