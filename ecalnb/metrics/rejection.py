@@ -25,8 +25,9 @@ Limits
     ``limit_level`` is raised to that upper tail where it is below. The level used stands in the column ``level``.
 Weights
     The rejection is that of sums of weights; the intervals use effective counts
-    (:func:`ecalnb.intervals.effective_counts`). They are then approximate: where fewer than about five weighted
-    protons are left and weights differ much, the coverage is not guaranteed.
+    (:func:`ecalnb.intervals.effective_counts`), of protons and of the electrons that set the threshold. They are then
+    approximate: where fewer than about five weighted protons are left and weights differ much, the coverage is not
+    guaranteed.
 
 Rows of one curve share their protons: they are strongly correlated.
 """
@@ -232,7 +233,8 @@ def _table(
     is_limit = k <= 0
     miss_low = np.where(is_limit, miss_limit, miss)
 
-    n_reference = max(int(reference.n_effective), 1)
+    # With weights, the events that decide are those about the threshold: their effective number, rounded down.
+    n_reference = np.maximum(np.floor(reference.above(threshold)[2]), 1)
     threshold_low = reference.threshold((binom.ppf(1 - miss, n_reference, wanted) + 1) / n_reference)
     threshold_high = reference.threshold(binom.ppf(miss, n_reference, wanted) / n_reference)
     loose, tight, probability = threshold_distribution(wanted, n_reference)
@@ -251,7 +253,7 @@ def _table(
             "efficiency_high": efficiency_high,
             "threshold": threshold,
             "threshold_low": threshold_low,
-            "threshold_high": threshold_high,
+            "threshold_high": np.where(np.isnan(threshold_high), np.inf, threshold_high),
             "n_signal": len(signal),
             "n_background": len(background),
             "n_passed": number,

@@ -91,15 +91,10 @@ class SortedScores:
     def __len__(self) -> int:
         return len(self.scores)
 
-    @property
-    def n_effective(self) -> float:
-        """Effective number of events; the number of events without weights."""
-        return float(effective_counts(self.total, self.total2, self.total, self.total2)[1])
-
     def threshold(self, fraction: npt.ArrayLike) -> FloatArray:
         """Highest t for which at least ``fraction`` of the events has a score >= t.
 
-        -inf for a fraction above 1, which no threshold reaches, and inf for a fraction of 0 or less.
+        -inf for a fraction above 1, which no threshold reaches; NaN, which no score reaches, for a fraction of 0.
         """
         fraction = np.asarray(fraction, dtype=float)
         wanted = fraction * self.total * (1 - ROUNDING)
@@ -110,19 +105,18 @@ class SortedScores:
         else:
             position = n - np.ceil(np.clip(wanted, 0, n + 1)).astype(np.intp)
         threshold = self.scores[np.clip(position, 0, n - 1)].astype(float)
-        return np.where(fraction > 1 + ROUNDING, -np.inf, np.where(fraction <= 0, np.inf, threshold))
+        return np.where(fraction > 1 + ROUNDING, -np.inf, np.where(fraction <= 0, np.nan, threshold))
 
     def above(self, thresholds: npt.ArrayLike) -> tuple[npt.NDArray[np.intp], FloatArray, FloatArray]:
         """Events with score >= each threshold: their number, and effective counts (k, n).
 
-        A threshold of +inf stands for one above all scores: no event.
+        NaN stands for a threshold above all scores, infinite ones too: no event.
         """
         thresholds = np.asarray(thresholds, dtype=float)
         # In the type of the scores the search needs no copy of them; only where no threshold changes by it.
         narrow = thresholds.astype(self.scores.dtype)
-        exact = bool((narrow == thresholds).all())
+        exact = bool(((narrow == thresholds) | np.isnan(thresholds)).all())
         position = np.searchsorted(self.scores, narrow if exact else thresholds, side="left")
-        position = np.where(thresholds == np.inf, len(self), position)
         number = len(self) - position
         if not self.weighted:
             return number, number.astype(float), np.full(number.shape, float(len(self)))
@@ -131,7 +125,7 @@ class SortedScores:
 
 
 def threshold_distribution(
-    efficiencies: FloatArray, n_events: float, max_points: int = 64
+    efficiencies: FloatArray, n_events: FloatArray, max_points: int = 64
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where the true threshold may lie among the sorted events that define it.
 
@@ -144,8 +138,8 @@ def threshold_distribution(
     ----------
     efficiencies : array, shape (rows,)
         Signal efficiencies.
-    n_events : float
-        (Effective) number of signal events, rounded down.
+    n_events : array, shape (rows,)
+        (Effective) number of signal events, whole numbers.
     max_points : int
         Most groups in a row.
 
@@ -154,8 +148,8 @@ def threshold_distribution(
     loose, tight, probability : arrays, shape (rows, points)
         Fraction of the signal above the lower and above the upper end of each group, and its probability.
     """
-    n = max(int(n_events), 1)
-    first, last = (binom.ppf(q, n, efficiencies) for q in (1e-7, 1 - 1e-7))
+    n = n_events[:, None]
+    first, last = (binom.ppf(q, n_events, efficiencies) for q in (1e-7, 1 - 1e-7))
     points = int(min(max_points, np.max(last - first) + 1))
     # Rows with fewer values of B than points get empty groups, of no probability.
     steps = np.arange(points + 1) / points

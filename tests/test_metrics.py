@@ -1,0 +1,448 @@
+"""Rejections against brute force, scikit-learn and scipy; coverage of every interval by exact sums and by toys."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import binom, binomtest, norm
+from sklearn.metrics import roc_curve
+
+from ecalnb.intervals import clopper_pearson_bound, melded_bound
+from ecalnb.metrics import REJECTION_COLUMNS, clopper_pearson, rejection_curve, rejection_in_bins
+
+few_values = st.lists(st.integers(-3, 3), min_size=1, max_size=25)  # so that ties abound
+
+
+# --- Clopper-Pearson ---
+
+
+@given(st.integers(1, 10**6), st.floats(0, 1), st.floats(0.05, 0.999))
+@settings(deadline=None)
+def test_clopper_pearson_agrees_with_scipy(n, fraction, level):
+    k = round(n * fraction)
+    expected = binomtest(k, n).proportion_ci(level, method="exact")
+    low, high = clopper_pearson(k, n, level)
+    assert low == pytest.approx(expected.low, rel=1e-8, abs=1e-300)
+    assert high == pytest.approx(expected.high, rel=1e-8)
+
+
+@pytest.mark.parametrize("level", [0.68, 0.9, 0.95])
+@pytest.mark.parametrize("n", [1, 5, 30, 300])
+def test_clopper_pearson_never_covers_below_nominal(n, level):
+    # Not by toys but exactly: the sum of the probabilities of all outcomes whose interval holds the truth.
+    truth = np.linspace(0.0005, 0.9995, 1000)
+    k = np.arange(n + 1)
+    low, high = clopper_pearson(k, n, level)
+    covers = (low <= truth[:, None]) & (truth[:, None] <= high)
+    coverage = (binom.pmf(k, n, truth[:, None]) * covers).sum(axis=1)
+    assert coverage.min() >= level - 1e-9
+    # The usual normal interval does fall below, so this test can fail.
+    error = norm.isf((1 - level) / 2) * np.sqrt(k * (n - k) / n**3)
+    normal = abs(truth[:, None] - k / n) <= error
+    assert (binom.pmf(k, n, truth[:, None]) * normal).sum(axis=1).min() < level
+
+
+def test_clopper_pearson_of_nothing_knows_nothing():
+    low, high = clopper_pearson(0, 0)
+    assert (low, high) == (0, 1)
+
+
+@pytest.mark.parametrize(("k", "n"), [(3, 2), (-1, 2), (np.nan, 2), (1, np.nan), (1, np.inf)])
+def test_impossible_counts_are_refused(k, n):
+    with pytest.raises(ValueError, match="expected 0 <= k <= n"):
+        clopper_pearson(k, n)
+
+
+@pytest.mark.parametrize("level", [0, 1, 68, np.nan])
+def test_impossible_levels_are_refused(level):
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        clopper_pearson(1, 2, level)
+
+
+def test_melded_bound_of_a_certain_threshold_is_clopper_pearson():
+    k, miss = np.array([0, 3, 40]), np.full(3, 0.16)
+    probability = np.array([[0.0, 1.0, 0.0]] * 3)
+    for side in ("low", "high"):
+        bound = melded_bound(np.column_stack([k + 30, k, k + 5]), 50 + k[:, None] * 2, probability, miss, side)
+        assert bound == pytest.approx(clopper_pearson_bound(k, 50 + k * 2, miss, side), rel=1e-8)
+
+
+def test_melded_bound_agrees_with_random_draws():
+    rng = np.random.default_rng(1)
+    k, n, probability = np.array([[2, 4, 9]]), 1000, np.array([[0.2, 0.5, 0.3]])
+    chosen = rng.choice(3, 400_000, p=probability[0])
+    upper = rng.beta((k[0] + 1)[chosen], (n - k[0])[chosen])
+    lower = rng.beta(k[0][chosen], (n - k[0] + 1)[chosen])
+    assert melded_bound(k, n, probability, [0.16], "high")[0] == pytest.approx(np.quantile(upper, 0.84), rel=0.01)
+    assert melded_bound(k, n, probability, [0.16], "low")[0] == pytest.approx(np.quantile(lower, 0.16), rel=0.01)
+
+
+# --- Thresholds and rejections ---
+
+
+def brute_force(signal, background, wanted):
+    """Threshold by trying every score from the top."""
+    for threshold in sorted(signal, reverse=True):
+        passed = sum(score >= threshold for score in signal)
+        if passed >= wanted:
+            return threshold, passed, sum(score >= threshold for score in background)
+    raise AssertionError
+
+
+@settings(deadline=None, max_examples=200)
+@given(few_values, few_values, st.lists(st.integers(1, 100), min_size=1, max_size=5))
+def test_curve_agrees_with_brute_force_for_ties(signal, background, percent):
+    curve = rejection_curve(signal, background, [p / 100 for p in percent])
+    assert list(curve) == list(REJECTION_COLUMNS)
+    for p, row in zip(percent, curve.itertuples(), strict=True):
+        wanted = -(-p * len(signal) // 100)  # whole-number arithmetic: no rounding error
+        threshold, electrons, protons = brute_force(signal, background, wanted)
+        assert (row.threshold, row.n_passed) == (threshold, protons)
+        assert row.efficiency_achieved == pytest.approx(electrons / len(signal))
+        assert row.is_limit == (protons == 0)
+        assert row.rejection == (len(background) / protons if protons else np.inf)
+        expected = binomtest(protons, len(background)).proportion_ci(0.68, method="exact")
+        if protons:
+            assert row.low == pytest.approx(1 / expected.high)
+            assert row.high == pytest.approx(1 / expected.low)
+        expected = binomtest(electrons, len(signal)).proportion_ci(0.68, method="exact")
+        assert row.efficiency_low == pytest.approx(expected.low)
+        assert row.efficiency_high == pytest.approx(expected.high)
+        assert row.low_total <= row.low <= row.rejection <= row.high <= row.high_total
+        assert row.threshold_low <= row.threshold <= row.threshold_high
+        assert row.rejection_threshold_low <= row.rejection <= row.rejection_threshold_high
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int16])
+def test_curve_agrees_with_scikit_learn(dtype):
+    rng = np.random.default_rng(3)
+    signal = (rng.normal(3, 10, 5000)).round(1).astype(dtype)  # rounded: thousands of ties
+    background = (rng.normal(-8, 10, 20_000)).round(1).astype(dtype)
+    scores = np.concatenate([signal, background])
+    labels = np.repeat([1, 0], [len(signal), len(background)])
+    false, true, thresholds = roc_curve(labels, scores, drop_intermediate=False)
+    curve = rejection_curve(signal, background)
+    first = [np.flatnonzero(true >= e - 1e-12)[0] for e in curve["efficiency"]]
+    assert curve["threshold"].to_numpy() == pytest.approx(thresholds[first])
+    assert curve["efficiency_achieved"].to_numpy() == pytest.approx(true[first])
+    assert (curve["n_passed"] / curve["n_background"]).to_numpy() == pytest.approx(false[first])
+
+
+def test_float32_and_float64_scores_are_compared_exactly():
+    # 0.1 as float32 is above 0.1, and just below it lies a float64 that rounds to the same float32.
+    close = np.nextafter(np.float64(np.float32(0.1)), 0)
+    assert rejection_curve(np.float32([0.1]), [close], [1])["n_passed"][0] == 0
+    assert rejection_curve([close], np.float32([0.1]), [1])["n_passed"][0] == 1
+    assert rejection_curve([np.nextafter(np.float64(np.float32(0.1)), 1)], np.float32([0.1]), [1])["n_passed"][0] == 0
+
+
+def test_infinite_scores_are_scores():
+    curve = rejection_curve([np.inf, np.inf, 1, -np.inf], [np.inf, 0, -np.inf, -np.inf], [0.5, 0.75, 1])
+    assert curve["n_passed"].tolist() == [1, 1, 4]
+
+
+def test_one_hundred_percent_takes_the_lowest_electron_and_promises_nothing():
+    row = rejection_curve(np.arange(1, 101), np.arange(-900, 100), [1]).iloc[0]
+    assert (row.threshold, row.n_passed) == (1, 99)
+    assert row.threshold_low == -np.inf
+    assert row.low_total == 1
+
+
+def test_limit_where_no_proton_is_left():
+    signal, background = np.ones(1000), np.zeros(10_000)
+    row = rejection_curve(signal, background, [0.9]).iloc[0]
+    assert row.is_limit
+    assert row.rejection == row.high == row.high_total == np.inf
+    assert row.level == pytest.approx(0.9)
+    # P(0 | N p) = 10 %: p = 1 - 0.1^(1/N), close to 2.30 / N.
+    assert row.low == pytest.approx(1 / (1 - 0.1 ** (1 / 10_000)))
+    assert row.low == pytest.approx(10_000 / np.log(10), rel=1e-3)
+    assert rejection_curve(signal, background, [0.9], limit_level=0.95)["low"][0] == pytest.approx(
+        10_000 / 3.0, rel=2e-3
+    )
+    # Never a limit weaker than the upper edge of the interval that it stands for.
+    row = rejection_curve(signal, background, [0.9], level=0.95).iloc[0]
+    assert row.level == pytest.approx(0.975)
+    assert row.low == pytest.approx(1 / clopper_pearson(0, 10_000, 0.95)[1])
+
+
+def test_default_efficiencies_are_those_of_the_paper():
+    curve = rejection_curve([1.0, 2.0], [0.0])
+    assert curve["efficiency"].to_numpy() == pytest.approx(np.arange(1, 101) / 100)
+
+
+def test_more_efficient_is_less_rejecting():
+    rng = np.random.default_rng(2)
+    curve = rejection_curve(rng.normal(1, 1, 3000), rng.normal(-1, 1, 5000))
+    for column in ("rejection", "low", "high", "low_total", "high_total", "threshold"):
+        values = curve.loc[~curve["is_limit"], column].to_numpy()
+        assert (values[1:] <= values[:-1] * (1 + 1e-6) + 1e-9).all(), column
+
+
+# --- Coverage by toys ---
+
+
+def toy_curves(n_signal, n_background, separation, efficiencies, level, toys=250, seed=7):
+    """Gaussian scores, so that the true threshold and rejections are known."""
+    rng = np.random.default_rng(seed)
+    curves = [
+        rejection_curve(rng.normal(0, 1, n_signal), rng.normal(-separation, 1, n_background), efficiencies, level=level)
+        for _ in range(toys)
+    ]
+    return {name: np.array([curve[name] for curve in curves]) for name in REJECTION_COLUMNS}
+
+
+def fraction_inside(low, truth, high):
+    return ((low <= truth) & (truth <= high)).mean(axis=0)
+
+
+@pytest.mark.parametrize("level", [0.68, 0.95])
+@pytest.mark.parametrize(
+    ("n_signal", "n_background", "separation"), [(50, 10_000, 1.5), (200, 2000, 2.0), (1000, 5000, 3.5)]
+)
+def test_coverage_of_rejections(n_signal, n_background, separation, level):
+    efficiencies = np.array([0.5, 0.9, 0.95])
+    toys = toy_curves(n_signal, n_background, separation, efficiencies, level)
+    slack = 3 * np.sqrt(level * (1 - level) / len(toys["low"]))
+    true_threshold = norm.isf(efficiencies)
+    at_true_threshold = 1 / norm.sf(true_threshold + separation)
+    at_this_threshold = 1 / norm.sf(toys["threshold"] + separation)
+    total = fraction_inside(toys["low_total"], at_true_threshold, toys["high_total"])
+    counted = fraction_inside(toys["low"], at_this_threshold, toys["high"])
+    threshold = fraction_inside(toys["threshold_low"], true_threshold, toys["threshold_high"])
+    efficiency = fraction_inside(toys["efficiency_low"], norm.sf(true_threshold), toys["efficiency_high"])
+    for coverage in (total, counted, threshold, efficiency):
+        assert (coverage >= level - slack).all()
+    # Honest, but not by being useless: few events make it conservative, within reason.
+    assert total.max() < 1
+    assert counted[1:].max() < (1 + level) / 2 + slack
+
+
+def test_threshold_uncertainty_matters():
+    # With 50 electrons and many protons, the interval at a given threshold says little about the true one.
+    toys = toy_curves(50, 10_000, 1.5, [0.9], 0.68)
+    truth = 1 / norm.sf(norm.isf(0.9) + 1.5)
+    assert fraction_inside(toys["low"], truth, toys["high"])[0] < 0.2
+    assert fraction_inside(toys["low_total"], truth, toys["high_total"])[0] > 0.65
+
+
+def test_coverage_where_few_protons_or_none_are_left():
+    # About 1.5 protons pass: limits and intervals take turns, and the recipe as a whole must still cover.
+    truth_passed, n = 1.5, 2000
+    separation = norm.isf(truth_passed / n) - norm.isf(0.9)
+    toys = toy_curves(2000, n, separation, [0.9], 0.68, toys=600)
+    truth = n / truth_passed
+    limits = toys["is_limit"]
+    assert 0.1 < limits.mean() < 0.4
+    assert fraction_inside(toys["low_total"], truth, toys["high_total"])[0] > 0.68
+    # Alone, limits at 90 % may be wrong in no more than 10 % of all toys.
+    assert (limits & (toys["low_total"] > truth)).mean() <= 0.1 + 3 * np.sqrt(0.09 / 600)
+
+
+# --- Weights ---
+
+
+def test_equal_weights_change_nothing():
+    rng = np.random.default_rng(4)
+    signal, background = rng.normal(2, 1, 777).round(2), rng.normal(-2, 1, 5001).round(2)
+    plain = rejection_curve(signal, background)
+    for value in (1.0, 0.1, 1e6 / 3):
+        weighted = rejection_curve(
+            signal, background, weights=(np.full(len(signal), value), np.full(len(background), value))
+        )
+        for column in REJECTION_COLUMNS:
+            assert weighted[column].to_numpy() == pytest.approx(plain[column].to_numpy(), rel=1e-6), column
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 4)), min_size=1, max_size=20),
+    st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 4)), min_size=1, max_size=20),
+    st.integers(1, 100),
+)
+def test_whole_weights_are_repeated_events(signal, background, percent):
+    (s, ws), (b, wb) = (np.array(sample, dtype=float).T for sample in (signal, background))
+    if not ws.any() or not wb.any():
+        with pytest.raises(ValueError, match="all weights of the"):
+            rejection_curve(s, b, [percent / 100], weights=(ws, wb))
+        return
+    weighted = rejection_curve(s, b, [percent / 100], weights=(ws, wb)).iloc[0]
+    repeated = rejection_curve(np.repeat(s, ws.astype(int)), np.repeat(b, wb.astype(int)), [percent / 100]).iloc[0]
+    for column in ("threshold", "efficiency_achieved", "rejection", "is_limit"):
+        assert weighted[column] == pytest.approx(repeated[column])
+    # Repeated events know less than as many different ones.
+    assert weighted["n_effective"] <= repeated["n_effective"] * (1 + 1e-9)
+    assert weighted["low"] <= repeated["low"] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("heavy_pass", [True, False])
+def test_coverage_with_weights(heavy_pass):
+    # One proton in twenty has 20 times the weight of the others; the heavy or the light ones pass more easily.
+    rng = np.random.default_rng(9)
+    chances = (0.05, 0.001) if heavy_pass else (0.001, 0.02)
+    truth = (chances[0] * 0.05 * 20 + chances[1] * 0.95) / (0.05 * 20 + 0.95)
+    inside, inside_plain, estimates = [], [], []
+    for _ in range(600):
+        heavy = rng.random(3000) < 0.05
+        passed = (rng.random(3000) < np.where(heavy, *chances)).astype(float)
+        weights = np.where(heavy, 20.0, 1.0)
+        row = rejection_curve(np.ones(10), passed, [0.9], weights=(None, weights)).iloc[0]
+        assert row["rejection"] == pytest.approx(weights.sum() / weights[passed > 0].sum())
+        estimates.append(1 / row["rejection"])
+        inside.append(row["low"] <= 1 / truth <= row["high"])
+        n_effective = weights.sum() ** 2 / (weights**2).sum()
+        low, high = clopper_pearson(n_effective / row["rejection"], n_effective)
+        inside_plain.append(low <= truth <= high)
+    slack = 3 * np.sqrt(0.68 * 0.32 / 600)
+    assert np.mean(estimates) == pytest.approx(truth, abs=4 * np.std(estimates) / np.sqrt(600))
+    assert np.mean(inside) >= 0.68 - slack
+    if heavy_pass:  # the effective number of all events would promise too much
+        assert np.mean(inside_plain) < 0.68 - slack
+
+
+def test_weighted_electrons_move_the_threshold():
+    rng = np.random.default_rng(11)
+    energy = rng.uniform(1, 10, 20_000)
+    signal = rng.normal(energy, 1)  # high energies are easier
+    background = rng.normal(0, 1, 20_000)
+    weighted = rejection_curve(signal, background, [0.9], weights=(energy**-2, None)).iloc[0]
+    drawn = rng.choice(signal, 20_000, p=energy**-2 / (energy**-2).sum())
+    same = rejection_curve(drawn, background, [0.9]).iloc[0]
+    assert weighted["threshold"] == pytest.approx(same["threshold"], abs=0.1)
+    assert weighted["threshold"] < rejection_curve(signal, background, [0.9])["threshold"][0] - 0.5
+    # Weights of very different sizes are worth fewer events: the threshold is less certain.
+    assert weighted["threshold_high"] - weighted["threshold_low"] > same["threshold_high"] - same["threshold_low"]
+
+
+def test_coverage_of_the_threshold_with_weighted_electrons():
+    # The electrons that fail are the heavy ones: 1 in 10, with 9 times the weight, always below the light ones.
+    rng = np.random.default_rng(13)
+    inside = []
+    for _ in range(300):
+        heavy = rng.random(500) < 0.1
+        signal = np.where(heavy, rng.uniform(-1, 0, 500), rng.uniform(0, 1, 500))
+        weights = np.where(heavy, 9.0, 1.0)
+        row = rejection_curve(signal, np.zeros(10), [0.75], weights=(weights, None)).iloc[0]
+        # Half of the weight is below 0, evenly from -1: three quarters are above -0.5.
+        inside.append(row["threshold_low"] <= -0.5 <= row["threshold_high"])
+    assert np.mean(inside) >= 0.68 - 3 * np.sqrt(0.68 * 0.32 / 300)
+
+
+# --- Bins of energy ---
+
+
+def binned_sample(seed=5, n=6000):
+    rng = np.random.default_rng(seed)
+    energy_signal, energy_background = rng.uniform(0, 40, n), rng.uniform(0, 40, 2 * n)
+    return rng.normal(energy_signal / 10, 1), energy_signal, rng.normal(-1, 1, 2 * n).round(1), energy_background
+
+
+EDGES = [5, 10, 20, 30.0]
+
+
+def test_threshold_of_each_bin_is_the_curve_of_that_bin():
+    s, es, b, eb = binned_sample()
+    table = rejection_in_bins(s, es, b, eb, EDGES, 0.9)
+    assert table["energy_low"].tolist() == [5, 10, 20]
+    for row in table.itertuples():
+        curve = rejection_curve(
+            s[(es >= row.energy_low) & (es < row.energy_high)],
+            b[(eb >= row.energy_low) & (eb < row.energy_high)],
+            [0.9],
+        ).iloc[0]
+        for column in REJECTION_COLUMNS:
+            assert getattr(row, column) == pytest.approx(curve[column]), column
+    assert table.attrs["n_outside_signal"] == np.count_nonzero((es < 5) | (es > 30))
+    assert table.attrs["n_outside_background"] == np.count_nonzero((eb < 5) | (eb > 30))
+
+
+def test_global_threshold_is_that_of_all_electrons_inside():
+    s, es, b, eb = binned_sample()
+    table = rejection_in_bins(s, es, b, eb, EDGES, 0.9, threshold="global")
+    threshold = rejection_curve(s[(es >= 5) & (es <= 30)], b, [0.9])["threshold"][0]
+    assert (table["threshold"] == threshold).all()
+    for row in table.itertuples():
+        electrons = s[(es >= row.energy_low) & (es < row.energy_high)]
+        protons = b[(eb >= row.energy_low) & (eb < row.energy_high)]
+        assert row.efficiency_achieved == pytest.approx((electrons >= threshold).mean())
+        assert row.n_passed == (protons >= threshold).sum()
+    assert table["efficiency_achieved"].is_monotonic_increasing  # harder at low energy, where one threshold costs more
+
+
+def test_bins_with_few_events_keep_their_counts_and_get_no_rejection():
+    s, es, b, eb = binned_sample(n=500)
+    table = rejection_in_bins(s, es, b, eb, [10, 20, 20.5, 50, 60], 0.9, min_count=30)
+    assert table["rejection"].isna().tolist() == [False, True, False, True]
+    assert table["n_signal"].tolist() == np.histogram(es, [10, 20, 20.5, 50, 60])[0].tolist()
+    assert table["n_background"].tolist() == np.histogram(eb, [10, 20, 20.5, 50, 60])[0].tolist()
+    assert table.loc[1, ["low", "high", "low_total", "threshold", "n_passed"]].isna().all()
+    assert table["is_limit"].dtype == bool
+    assert not table["is_limit"][1]
+
+
+def test_last_bin_holds_its_upper_edge():
+    table = rejection_in_bins([1.0] * 3, [10, 20, 30], [0.0] * 3, [5, 10, 30], [10, 20, 30], 0.9, min_count=1)
+    assert table["n_signal"].tolist() == [1, 2]
+    assert table["n_background"].tolist() == [1, 1]
+
+
+def test_weights_in_bins():
+    s, es, b, eb = binned_sample()
+    table = rejection_in_bins(s, es, b, eb, [5, 30], 0.9, weights=(es, eb))
+    inside_s, inside_b = (es >= 5) & (es <= 30), (eb >= 5) & (eb <= 30)
+    curve = rejection_curve(s[inside_s], b[inside_b], [0.9], weights=(es[inside_s], eb[inside_b]))
+    for column in REJECTION_COLUMNS:
+        assert table[column][0] == pytest.approx(curve[column][0]), column
+
+
+# --- Bad input ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([], [1.0]), "no scores of the signal"),
+        (([1.0], []), "no scores of the background"),
+        (([1.0, np.nan], [1.0]), "1 of 2 scores of the signal are NaN, the first at position 1"),
+        (([1.0], [np.nan, 1.0, np.nan]), "2 of 3 scores of the background are NaN, the first at position 0"),
+        ((["a"], [1.0]), "expected numbers"),
+        (([[1.0]], [1.0]), r"shape \(1, 1\)"),
+        (([1.0], [1.0], [0.0]), r"efficiency 0 .* above 0 and up to 1"),
+        (([1.0], [1.0], [0.5, 90]), r"efficiency 90 .*0\.9, not 90"),
+        (([1.0], [1.0], [np.nan]), "efficiencies are NaN"),
+        (([1.0], [1.0], []), "no efficiencies"),
+        (([1.0], [1.0], [0.5], [1.0]), "expected the pair"),
+        (([1.0], [1.0], [0.5], np.ones(2)), "expected the pair"),
+        (([1.0], [1.0], [0.5], ([1.0, 1.0], None)), "weights of the signal hold 2 numbers; expected 1"),
+        (([1.0], [1.0], [0.5], (None, [-1.0])), "a weight of the background is -1"),
+        (([1.0], [1.0], [0.5], (None, [np.inf])), "a weight of the background is inf"),
+        (([1.0], [1.0], [0.5], (None, [np.nan])), "1 of 1 weights of the background are NaN"),
+        (([1.0], [1.0], [0.5], (None, [0.0])), "all weights of the background are zero"),
+        (([1.0], [1.0], [0.5], None, 68), "level is 68"),
+    ],
+)
+def test_bad_input_gets_one_clear_sentence(arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        rejection_curve(*arguments)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"edges": [10]}, "two or more rising"),
+        ({"edges": [10, 10]}, "two or more rising"),
+        ({"edges": [100, 200], "threshold": "global"}, "no electron is inside 100 to 200 GeV"),
+        ({"energy_signal": [1.0]}, "energies of the signal hold 1 numbers; expected 3"),
+        ({"energy_background": [np.nan, 1, 1]}, "energies of the background are NaN"),
+        ({"efficiency": 1.5}, "above 0 and up to 1"),
+        ({"threshold": "each"}, "'per_bin' or 'global'"),
+        ({"min_count": 0}, "at least 1 event"),
+        ({"scores_signal": [], "energy_signal": []}, "no scores of the signal"),
+    ],
+)
+def test_bad_bins_get_one_clear_sentence(change, message):
+    good = {"scores_signal": [1, 2, 3], "energy_signal": [1, 2, 3], "scores_background": [1, 2, 3]}
+    good |= {"energy_background": [1, 2, 3], "edges": [0, 2, 4], "efficiency": 0.5}
+    with pytest.raises(ValueError, match=message):
+        rejection_in_bins(**(good | change))
