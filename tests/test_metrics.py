@@ -318,14 +318,14 @@ def test_coverage_of_the_threshold_with_weighted_electrons():
     # The electrons that fail are the heavy ones: 1 in 10, with 9 times the weight, always below the light ones.
     rng = np.random.default_rng(13)
     inside = []
-    for _ in range(300):
-        heavy = rng.random(500) < 0.1
-        signal = np.where(heavy, rng.uniform(-1, 0, 500), rng.uniform(0, 1, 500))
+    for _ in range(600):
+        heavy = rng.random(4000) < 0.1
+        signal = np.where(heavy, rng.uniform(-1, 0, 4000), rng.uniform(0, 1, 4000))
         weights = np.where(heavy, 9.0, 1.0)
         row = rejection_curve(signal, np.zeros(10), [0.75], weights=(weights, None)).iloc[0]
         # Half of the weight is below 0, evenly from -1: three quarters are above -0.5.
         inside.append(row["threshold_low"] <= -0.5 <= row["threshold_high"])
-    assert np.mean(inside) >= 0.68 - 3 * np.sqrt(0.68 * 0.32 / 300)
+    assert np.mean(inside) >= 0.68 - 3 * np.sqrt(0.68 * 0.32 / 600)
 
 
 # --- Bins of energy ---
