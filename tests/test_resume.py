@@ -1,0 +1,77 @@
+"""A training that is killed with SIGKILL and started again ends in the same bits as one that is not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from toy_training import SETTINGS, toy_showers
+
+from ecalnb.store import Store, from_showers
+from ecalnb.training import TrainingRun, train
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return from_showers(toy_showers(), tmp_path_factory.mktemp("data") / "store")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(store: Store, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
+    return train(store, output=tmp_path_factory.mktemp("runs") / "toy", **SETTINGS)
+
+
+def run_until_killed(store: Store, run: Path, moment: str) -> None:
+    """Train in a process of its own that dies at some moment."""
+    script = Path(__file__).with_name("toy_training.py")
+    root = str(script.parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    arguments = [sys.executable, str(script), str(store.path), str(run), moment]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("moment", "epochs_written"),
+    [("in mid-epoch", 1), ("in validation", 1), ("between epochs", 2), ("while writing a checkpoint", 0)],
+)
+def test_killed_training_ends_in_the_same_bits(
+    store: Store, uninterrupted: TrainingRun, tmp_path: Path, moment: str, epochs_written: int
+) -> None:
+    run = tmp_path / "toy"
+    run_until_killed(store, run, moment)
+    assert not (run / "weights.json").exists()
+    history = (run / "metrics.csv").read_text().splitlines() if (run / "metrics.csv").exists() else ["header"]
+    assert len(history) == 1 + epochs_written  # it did die where it should
+    assert (run / "checkpoints" / "last.ckpt").exists()
+
+    resumed = train(store, output=run, **SETTINGS)
+
+    assert resumed.weights.read_bytes() == uninterrupted.weights.read_bytes()
+    assert (run / "metrics.csv").read_bytes() == (uninterrupted.path / "metrics.csv").read_bytes()
+    assert resumed.info == uninterrupted.info
+    leftovers = [path.name for path in run.rglob("*") if path.name.startswith(".")]
+    assert leftovers == []
+
+
+def test_uninterrupted_training_is_a_function_of_the_seed(
+    store: Store, uninterrupted: TrainingRun, tmp_path: Path
+) -> None:
+    again = train(store, output=tmp_path / "toy", **SETTINGS)
+    other = train(store, output=tmp_path / "other", seed=2, **SETTINGS)
+    assert again.weights.read_bytes() == uninterrupted.weights.read_bytes()
+    assert other.weights.read_bytes() != uninterrupted.weights.read_bytes()
+
+
+def test_longer_training_goes_on_from_a_shorter_one(store: Store, uninterrupted: TrainingRun, tmp_path: Path) -> None:
+    train(store, output=tmp_path / "toy", **{**SETTINGS, "max_epochs": 2})
+    longer = train(store, output=tmp_path / "toy", **SETTINGS)
+    assert longer.weights.read_bytes() == uninterrupted.weights.read_bytes()
+    np.testing.assert_array_equal(longer.history, uninterrupted.history)
