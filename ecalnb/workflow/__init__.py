@@ -7,6 +7,7 @@ packaged Snakefile, so that nothing is computed twice. No analysis happens here.
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from .execute import Outcome, WorkflowError, execute
@@ -89,11 +90,20 @@ def ensure(
 def explain(outcome: Outcome) -> str:
     """Say in one sentence what failed in a run, and where to read more."""
     if not outcome.failed:
-        lines = outcome.log.read_text(errors="replace").strip().splitlines()
-        return f"{lines[-1].strip() if lines else 'Snakemake said nothing'} (see {outcome.log})"
+        return f"{_error_in(outcome.log)} (see {outcome.log})"
     sentences = []
     for name, reason in outcome.failed.items():
         copy = outcome.output_dir / "notebooks" / f"{name}.ipynb"
         where = copy if copy.exists() else outcome.output_dir / "logs" / f"{name.replace(' ', '_')}.log"
         sentences.append(f"{name} failed with {reason} (see {where})")
     return "; ".join(sentences)
+
+
+def _error_in(log: Path) -> str:
+    """Pick the first error out of Snakemake's text, of which it says a part on the same line or all on the next."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines()]
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        match = re.match(r"\w*(?:Error|Exception)\b[^:]*:\s*(.*)", line)
+        if match and (text := match[1] or following) and not text.endswith(":"):
+            return text
+    return lines[-1] if lines else "Snakemake said nothing"
