@@ -46,7 +46,7 @@ _ADJUSTMENTS: dict[str, Any] = {
     "xtick.minor.size": 3,
     "ytick.major.size": 6,
     "ytick.minor.size": 3,
-    "savefig.dpi": 150,
+    "savefig.dpi": 130,
     "savefig.bbox": "tight",
     # Element names in an SVG are hashes of this and the content; the default salt is random.
     "svg.hashsalt": "ecalnb",

@@ -176,8 +176,8 @@ def test_a_rejection_without_background_left_is_drawn_as_a_limit(ax):
         {
             "efficiency": [0.5, 0.7, 0.9],
             "rejection": [np.inf, 400.0, 100.0],
-            "low": [170.0, 200.0, 80.0],
-            "high": [np.inf, 900.0, 130.0],
+            "low_total": [170.0, 200.0, 80.0],
+            "high_total": [np.inf, 900.0, 130.0],
             "is_limit": [True, False, False],
         }
     )
@@ -197,8 +197,8 @@ def test_the_band_of_a_rejection_is_its_interval(ax):
         {
             "efficiency": [0.8, 0.9],
             "rejection": [50.0, 20.0],
-            "low": [40.0, 15.0],
-            "high": [60.0, 30.0],
+            "low_total": [40.0, 15.0],
+            "high_total": [60.0, 30.0],
             "is_limit": False,
         }
     )
@@ -206,3 +206,34 @@ def test_the_band_of_a_rejection_is_its_interval(ax):
     (path,) = artists[1].get_paths()
     assert {tuple(v) for v in path.vertices} >= {(80, 40), (80, 60), (90, 15), (90, 30)}
     assert len(artists) == 2  # nothing is drawn as a limit
+
+
+def test_bins_without_events_are_left_out_and_limits_are_arrows(ax):
+    table = pd.DataFrame(
+        {
+            "energy_low": [10.0, 20.0, 40.0],
+            "energy_high": [20.0, 40.0, 80.0],
+            "rejection": [100.0, np.inf, np.nan],
+            "low_total": [60.0, 150.0, np.nan],
+            "high_total": [180.0, np.inf, np.nan],
+            "is_limit": [False, True, False],
+        }
+    )
+    plots.rejection_in_bins(ax, table, label="CNN")
+    measured, limits = ax.containers
+    np.testing.assert_allclose(measured.lines[0].get_xydata(), [[np.sqrt(200), 100]])
+    bars = [segment for bar in measured.lines[2] for segment in bar.get_segments()]
+    np.testing.assert_allclose(bars[0][:, 0], [10, 20])
+    np.testing.assert_allclose(bars[1][:, 1], [60, 180])
+    assert limits.lines[0] is None
+    (limit_x, *_) = [bar.get_segments() for bar in limits.lines[2]]
+    np.testing.assert_allclose(limit_x[0], [[20, 150], [40, 150]])
+    assert ax.get_legend_handles_labels()[1] == ["CNN"]
+    assert "[GeV]" in ax.get_xlabel()
+
+
+def test_energy_axes_have_plain_numbers(ax):
+    plots.spectrum(ax, [12.0, 30.0, 60.0], [10, 20, 40, 80])
+    ax.figure.canvas.draw()
+    labels = {text.get_text() for text in (*ax.get_xticklabels(), *ax.get_xticklabels(minor=True))}
+    assert {"10", "20", "50"} <= labels
