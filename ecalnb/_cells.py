@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
@@ -149,7 +150,7 @@ class CellReader:
     def _check_counts(self, cells: ak.Array, first: int) -> None:
         branch = self.cells.branch
         kind = str(ak.type(cells).content)
-        if kind not in ("var * float32", "var * float64"):
+        if not re.fullmatch(r"(var|\d+) \* float(32|64)", kind):
             raise RootError(
                 f"{self.tree.path}: {branch!r} is of type {kind}; expected {self._expected} float or double"
             )

@@ -157,8 +157,13 @@ class TreeReader:
         if values.ndim == 1:
             first = np.asarray(values, dtype=np.float64)
             return np.column_stack([first, *np.full((n - 1, len(first)), np.nan)])
-        padded = ak.fill_none(ak.pad_none(ak.values_astype(values, np.float64), n, clip=True), np.nan)
-        return np.asarray(ak.to_numpy(padded), dtype=np.float64).reshape(len(values), n)
+        counts, flat = np.asarray(ak.num(values)), np.asarray(ak.flatten(values), dtype=np.float64)
+        start = np.cumsum(counts) - counts
+        elements = np.full((len(values), n), np.nan)
+        for i in range(n):
+            there = counts > i
+            elements[there, i] = flat[start[there] + i]
+        return elements
 
     def _labels(self, values: dict[str, ak.Array], n: int) -> pd.Series:
         """Label of each event, as text or missing."""

@@ -33,7 +33,7 @@ def fill(
     else:
         # A float64 beyond float32 becomes infinite, which the check then sees.
         with np.errstate(over="ignore", invalid="ignore"):
-            np.multiply(values, factor, out=out, casting="unsafe")
+            np.multiply(values, factor, out=out, casting="unsafe", dtype=np.float64)
         _check(bits, suspect)
 
 

@@ -205,9 +205,9 @@ def write(
 ) -> int:
     """Write events as an AMS ntuple: a TTree, compressed with zstd, whole or not at all.
 
-    Cells and columns come back as they were, to the precision of float32, with their event keys; those that were read
-    from a file with the same schema come back exactly. A column that the schema does not know is not written, and
-    neither is ``label``: the column ``pdg`` is what says it in a file.
+    Cells and columns come back as they were, to the precision of float32 in the file's units, with their event keys;
+    those that were read with the same schema come back exactly. A column that the schema does not know is not written,
+    and neither is ``label``: the column ``pdg`` is what says it in a file. The log names what is not written.
 
     Parameters
     ----------

@@ -238,9 +238,15 @@ def _with_base(path: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: the base is the schema itself")
     merged = _with_base(below)
     merged.pop("name", None)
-    for key, value in content.items():
-        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
-    return merged
+    return _merge(merged, content)
+
+
+def _merge(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    both = dict(below)
+    for key, value in above.items():
+        deeper = isinstance(value, dict) and isinstance(below.get(key), dict)
+        both[key] = _merge(below[key], value) if deeper else value
+    return both
 
 
 def _make(kind: type, entry: dict[str, Any], where: str, name: str | None = None) -> Any:

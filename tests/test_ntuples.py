@@ -1,0 +1,604 @@
+import hashlib
+import logging
+import shutil
+import tracemalloc
+
+import awkward as ak
+import numpy as np
+import pandas as pd
+import pytest
+import uproot
+
+from ecalnb import ntuples, rootio
+from ecalnb.geometry import AMS, Calorimeter
+from ecalnb.rootio import RootError
+from ecalnb.showers import Showers
+from ecalnb.splits import split_of
+
+
+@pytest.fixture
+def cells(rng):
+    """Cells (30, 1296) in MeV."""
+    return np.where(rng.random((30, 1296)) < 0.1, rng.exponential(20, (30, 1296)), 0).astype(np.float32)
+
+
+@pytest.fixture
+def branches(cells, rng):
+    """The least that a file must have."""
+    return {"edep_cell": cells, "en3d": rng.uniform(1, 50, 30).astype(np.float32)}
+
+
+def vector(values, counts=None) -> ak.Array:
+    values = np.asarray(values)
+    return ak.unflatten(values, np.ones(len(values), int) if counts is None else np.asarray(counts))
+
+
+# ------------------------------------------------------------------------------------------------------ physics
+
+
+def test_shower_follows_the_track(sample):
+    electrons = sample[(sample.table["label"] == "electron").to_numpy()]
+    images = electrons.images.astype(float)
+    centroid = (images * AMS.cell_centers()).sum(axis=2) / images.sum(axis=2).clip(1e-9)
+    hit = images.sum(axis=2) > 0
+    distance = abs(centroid - AMS.project(electrons.tracks))
+    assert 1.0 < np.median(distance[hit]) < 1.4  # mm
+    # No bias to a side, as a wrong sign of an angle would make at depth.
+    signed = (centroid - AMS.project(electrons.tracks))[:, 4:14]
+    assert abs(np.median(signed)) < 0.1
+    # With the views exchanged it would be a different track.
+    assert np.median(abs(centroid - AMS.swap_views().project(electrons.tracks))[hit]) > 50
+
+
+def test_energy_of_the_sample_is_the_sum_of_cells(sample):
+    np.testing.assert_allclose(sample.energies, sample.table["en3d"], rtol=2.0**-13)
+
+
+def test_columns_of_the_sample(sample):
+    table = sample.table
+    assert set(table.columns) == {
+        *("file_id", "entry", "label", "en3d", "momentum", "pdg", "event"),
+        *("track_x", "track_y", "track_inclination", "track_azimuth"),
+    }
+    assert table["file_id"].dtype == table["entry"].dtype == np.int64
+    assert (table["file_id"] >= 0).all()
+    assert table["label"].value_counts().to_dict() == {"electron": 400, "proton": 400}
+    assert table["track_inclination"].between(0, np.radians(25.001)).all()
+    assert table[["track_x", "track_y"]].abs().max().max() <= 300
+    electrons = table[table["label"] == "electron"]
+    assert electrons["momentum"].between(5, 100).all()
+
+
+def test_sample_is_the_one_described_beside_it(sample_files):
+    for path in sample_files.values():
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        (line,) = (line for line in (path.parent / "README.md").read_text().splitlines() if digest in line)
+        assert f"| `{path.name}` |" in line
+        assert f"| {path.stat().st_size} |" in line
+    assert sum(path.stat().st_size for path in sample_files.values()) < 15e6
+
+
+# ------------------------------------------------------------------------------------------------------ layouts
+
+
+@pytest.mark.parametrize("rntuple", [False, True])
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda cells: cells,
+        lambda cells: cells.astype(np.float64),
+        lambda cells: cells.reshape(-1, 18, 72),
+        lambda cells: vector(cells.ravel(), np.full(30, 1296)),
+        lambda cells: vector(cells.ravel().astype(np.float64), np.full(30, 1296)),
+    ],
+    ids=["float[1296]", "double[1296]", "float[18][72]", "jagged float", "jagged double"],
+)
+@pytest.mark.parametrize("chunk", ["100 MB", 7])
+def test_every_layout_of_the_cells(write_root, branches, cells, layout, rntuple, chunk):
+    path = write_root({**branches, "edep_cell": layout(cells)}, rntuple=rntuple)
+    images = np.concatenate([part.images for part in ntuples.iterate(path, chunk=chunk)])
+    assert images.dtype == np.float32
+    np.testing.assert_array_equal(images, (cells.astype(float) * 1e-3).astype(np.float32).reshape(-1, 18, 72))
+
+
+def test_cells_are_layer_major(write_root, branches):
+    cells = np.zeros((30, 1296), np.float32)
+    cells[0, 5 * 72 + 11] = 1000
+    images = ntuples.read(write_root({**branches, "edep_cell": cells})).images
+    assert np.argwhere(images).tolist() == [[0, 5, 11]]
+    assert images[0, 5, 11] == 1
+
+
+def test_another_calorimeter(write_root, rng):
+    toy = Calorimeter("toy", tuple("xyxy"), 5, 10.0, 10.0, 20.0, 1.0)
+    cells = rng.random((9, 20)).astype(np.float32)
+    showers = ntuples.read(write_root({"edep_cell": cells, "en3d": np.ones(9)}), geometry=toy)
+    assert showers.images.shape == (9, 4, 5)
+    assert showers.geometry == toy
+
+
+@pytest.mark.parametrize("rntuple", [False, True])
+def test_optional_branches(write_root, branches, rntuple):
+    counts = np.tile([2, 0, 1], 10)
+    energies = np.arange(30, dtype=np.float64)
+    path = write_root(
+        {
+            **branches,
+            "mom": energies,  # double
+            "EcalEMlhd": vector(np.arange(30, dtype=np.float32), counts),
+            "trd_lik": np.arange(90, dtype=np.float32).reshape(30, 3),
+            "trd_like": vector(np.arange(30, dtype=np.float32), counts),  # an array that comes as a vector
+            "trd_qk": np.arange(120, dtype=np.float32).reshape(30, 4),  # a vector that comes as an array
+            "trd_statk": np.arange(30, dtype=np.int32) + 2**30,
+            "trd_nhitk": vector(np.arange(30, dtype=np.int32), counts),
+            "IsGoodBeta": (np.arange(30) % 2).astype(np.int32),
+            "something_else": np.ones(30),
+        },
+        rntuple=rntuple,
+    )
+    table = ntuples.read(path).table
+    first = np.where(counts > 0, np.concatenate([[0], np.cumsum(counts)[:-1]]), np.nan)
+    np.testing.assert_array_equal(table["momentum"], energies)
+    np.testing.assert_array_equal(table["ecal_likelihood"], first)
+    np.testing.assert_array_equal(table["trd_lik_2"], np.arange(2, 90, 3))
+    np.testing.assert_array_equal(table["trd_like_0"], first)
+    np.testing.assert_array_equal(table["trd_like_1"], np.where(counts > 1, first + 1, np.nan))
+    assert table["trd_like_2"].isna().all()
+    np.testing.assert_array_equal(table["trd_k_charge"], np.arange(0, 120, 4))
+    assert table["trd_k_status"].dtype == np.int64
+    assert table["trd_k_status"].tolist() == (np.arange(30) + 2**30).tolist()
+    np.testing.assert_array_equal(table["trd_k_hits"], first)
+    assert table["good_beta"].tolist() == [False, True] * 15
+    assert set(table.columns) == {
+        *("file_id", "entry", "label", "en3d", "momentum", "ecal_likelihood", "trd_k_charge", "trd_k_status"),
+        *("trd_k_hits", "good_beta", *(f"{name}_{i}" for name in ("trd_lik", "trd_like") for i in range(3))),
+    }
+
+
+def test_units_and_scale_are_the_schema(write_root, branches, cells, tmp_path):
+    schema = tmp_path / "mine.toml"
+    schema.write_text('base = "ams"\n[cells]\nunit = "GeV"\nscale = 0.5\n[columns.en3d]\nunit = "MeV"\n')
+    showers = ntuples.read(write_root(branches), schema=schema)
+    np.testing.assert_array_equal(showers.images.reshape(30, -1), cells / 2)
+    np.testing.assert_allclose(showers.table["en3d"], branches["en3d"] / 1000, rtol=1e-7)
+    assert showers.metadata["schema"] == "mine"
+
+
+# ------------------------------------------------------------------------------------------------------ tracks
+
+
+def track_branches(z: float, n: int = 30) -> dict[str, ak.Array]:
+    """Tracks at height z in cm, downgoing, all the same line through (10, -5, 0) cm."""
+    inclination, azimuth = 0.3, 2.0
+    x = 10 - z * np.tan(inclination) * np.cos(azimuth)  # below z = 0 the particle has travelled on
+    y = -5 - z * np.tan(inclination) * np.sin(azimuth)
+    values = {"X": x, "Y": y, "Z": z, "Zenith": np.pi - inclination, "Azimutal": azimuth}
+    return {f"Trk_Ecal_Inci_{key}": vector(np.full(n, value)) for key, value in values.items()}
+
+
+@pytest.mark.parametrize("z", [0.0, 5.0, -8.0])
+def test_positions_are_moved_to_the_front_face(write_root, branches, z):
+    table = ntuples.read(write_root({**branches, **track_branches(z)})).table
+    np.testing.assert_allclose(table["track_x"], 100, rtol=1e-6)
+    np.testing.assert_allclose(table["track_y"], -50, rtol=1e-6)
+    np.testing.assert_allclose(table["track_inclination"], 0.3, rtol=1e-6)
+    np.testing.assert_allclose(table["track_azimuth"], 2.0, rtol=1e-6)
+
+
+def test_front_face_elsewhere(write_root, branches):
+    tracks = track_branches(-142.792)
+    path = write_root({**branches, **tracks})
+    with pytest.raises(RootError, match=r"'Trk_Ecal_Inci_Z' is -142.792 cm.*'ams' is at 0 cm.*'ams_detector'"):
+        ntuples.read(path)
+    table = ntuples.read(path, schema="ams_detector").table
+    np.testing.assert_allclose(table["track_x"], 10 * tracks["Trk_Ecal_Inci_X"][0, 0], rtol=1e-6)
+
+
+def test_columns_bring_along_what_positions_need(write_root, branches):
+    table = ntuples.read(write_root({**branches, **track_branches(5.0)}), columns=["track_x"]).table
+    assert table.columns.tolist() == ["file_id", "entry", "label", "en3d", "track_x"]
+    np.testing.assert_allclose(table["track_x"], 100, rtol=1e-6)
+
+
+def test_positions_that_cannot_be_moved_are_missing(write_root, branches, caplog):
+    tracks = track_branches(5.0)
+    del tracks["Trk_Ecal_Inci_Zenith"]
+    table = ntuples.read(write_root({**branches, **tracks})).table
+    assert table["track_x"].isna().all()
+    assert "cannot be moved there without track_inclination" in caplog.text
+
+
+def test_missing_track(write_root, branches):
+    counts = np.array([1] * 29 + [0])
+    tracks = {name: values[: 30 - 1] for name, values in track_branches(5.0).items()}
+    tracks = {name: vector(ak.flatten(values), counts) for name, values in tracks.items()}
+    table = ntuples.read(write_root({**branches, **tracks})).table
+    assert table["track_x"].isna().tolist() == [False] * 29 + [True]
+
+
+# ------------------------------------------------------------------------------------------------------ keys, labels
+
+
+def test_event_keys_differ_between_files_and_survive_copies(write_root, branches, tmp_path):
+    first, second = write_root(branches, "a.root"), write_root(branches, "b.root")
+    shutil.copy(first, tmp_path / "renamed.root")
+    keys = [ntuples.read(path).table[["file_id", "entry"]] for path in (first, second, tmp_path / "renamed.root")]
+    assert keys[0]["entry"].tolist() == list(range(30))
+    assert (keys[0]["file_id"] == rootio.file_id(first)).all()
+    assert keys[0]["file_id"][0] != keys[1]["file_id"][0]
+    pd.testing.assert_frame_equal(keys[0], keys[2])
+
+
+def test_skim_of_two_files_keeps_keys_and_splits(write_root, branches, tmp_path):
+    files = [write_root(branches, "a.root"), write_root(branches, "b.root")]
+    events = ntuples.read(files)
+    skim = events[::-1][np.arange(60) % 3 == 0]
+    ntuples.write(skim, tmp_path / "skim.root")
+    again = ntuples.read(tmp_path / "skim.root")
+    pd.testing.assert_frame_equal(again.table[["file_id", "entry"]], skim.table[["file_id", "entry"]])
+    whole = pd.Series(split_of(events.table["file_id"], events.table["entry"]))
+    assert (
+        split_of(again.table["file_id"], again.table["entry"]).tolist() == whole[::-1][np.arange(60) % 3 == 0].tolist()
+    )
+
+
+def test_packaged_events_have_the_splits_of_their_originals(sample):
+    # Keys of the reference files that the packaged ones were made from.
+    assert set(sample.table["file_id"]) == {2322843523502692544, 1624974694133189081}
+    assert sample.table["entry"].tolist() == [*range(400), *range(400)]
+
+
+def test_label_is_what_caller_dataset_or_file_say(write_root, branches, caplog):
+    path = write_root({**branches, "pdg": np.array([11, -11, 2212] * 10, np.int32)}, "mc.root")
+    dataset = ntuples.Dataset("toy", files=(str(path),), label="positron", simulation="toy")
+    assert ntuples.read(path).table["label"].tolist() == ["electron", "positron", "proton"] * 10
+    assert not caplog.records
+    assert set(ntuples.read(dataset).table["label"]) == {"positron"}
+    assert "the label 'positron' is given to events that are electron, proton by 'pdg'" in caplog.text
+    assert set(ntuples.read(dataset, label="helium").table["label"]) == {"helium"}
+
+
+def test_label_is_missing_when_nobody_says(write_root, branches, caplog):
+    assert ntuples.read(write_root(branches)).table["label"].isna().all()
+    table = ntuples.read(write_root({**branches, "pdg": np.array([11] * 29 + [3122], np.int32)})).table
+    assert table["label"].isna().tolist() == [False] * 29 + [True]
+    assert "particles [3122] have no label" in caplog.text
+    assert (table["label"] == "electron").sum() == 29
+
+
+def test_dataset_brings_schema_and_description(write_root, branches, tmp_path):
+    (tmp_path / "mine.toml").write_text('base = "ams"\n[cells]\nscale = 2.0\n')
+    path = write_root(branches)
+    dataset = ntuples.Dataset(
+        "toy", files=(str(path),), kind="flight", weight=0.5, schema=str(tmp_path / "mine.toml"), label="proton"
+    )
+    (showers,) = ntuples.iterate(dataset)
+    np.testing.assert_allclose(showers.images, 2 * ntuples.read(path).images)
+    known = {"dataset": "toy", "kind": "flight", "weight": 0.5, "simulation": "", "schema": "mine", "file": str(path)}
+    assert known.items() <= showers.metadata.items()
+
+
+def test_dataset_of_members():
+    dataset = ntuples.load_datasets()["geant4_sample"]
+    parts = list(ntuples.iterate(dataset, chunk=5, entry_range=(0, 5)))
+    assert [part.metadata["dataset"] for part in parts] == ["geant4_electrons", "geant4_protons"]
+    assert [set(part.table["label"]) for part in parts] == [{"electron"}, {"proton"}]
+
+
+# ------------------------------------------------------------------------------------------------------ chunks
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 30, 31, "50 kB"])
+def test_chunks_are_the_whole(write_root, branches, chunk, tmp_path):
+    write_root({**branches, **track_branches(3.0)}, "a.root")
+    write_root({name: values[:11] for name, values in {**branches, **track_branches(3.0)}.items()}, "b.root")
+    files = str(tmp_path / "[ab].root")
+    whole = ntuples.read(files)
+    assert len(whole) == 41
+    assert ntuples.count(files) == {tmp_path / "a.root": 30, tmp_path / "b.root": 11}
+    parts = list(ntuples.iterate(files, chunk=chunk))
+    step = {"50 kB": 9}.get(chunk, chunk)
+    assert max(len(part) for part in parts) == min(step, 30)
+    again = Showers.concatenate(parts)
+    np.testing.assert_array_equal(again.images, whole.images)
+    pd.testing.assert_frame_equal(again.table, whole.table)
+    assert [part.metadata["entries"][0] for part in parts if "a.root" in part.metadata["file"]] == list(
+        range(0, 30, step)
+    )
+
+
+@pytest.mark.parametrize("entry_range", [(0, 0), (0, 1), (5, 17), (29, None), (12, 999)])
+def test_entry_range(write_root, branches, entry_range):
+    path = write_root(branches)
+    parts = list(ntuples.iterate(path, chunk=4, entry_range=entry_range))
+    entries = [entry for part in parts for entry in part.table["entry"]]
+    assert entries == list(range(30))[slice(*entry_range)]
+    for part in parts:
+        np.testing.assert_allclose(
+            part.images.reshape(len(part), -1) * 1000, branches["edep_cell"][part.table["entry"]]
+        )
+
+
+def test_n_max(write_root, branches, tmp_path):
+    write_root(branches, "a.root")
+    write_root(branches, "b.root")
+    assert len(ntuples.read(tmp_path / "*.root", n_max=45)) == 45
+    assert len(ntuples.read(tmp_path / "*.root", n_max=4)) == 4
+
+
+def test_memory_does_not_grow_with_the_file(make_showers, tmp_path, monkeypatch):
+    monkeypatch.setattr(rootio, "BASKET_BYTES", 500_000)
+    part = make_showers(200)
+    peaks = []
+    for parts in (4, 20):
+        path = tmp_path / f"{parts}.root"
+        ntuples.write((part for _ in range(parts)), path)
+        for measured in (False, True):  # the first time also imports and compiles
+            if measured:
+                tracemalloc.start()
+            assert sum(len(showers) for showers in ntuples.iterate(path, chunk="1 MB")) == 200 * parts
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.2 * peaks[0]
+    assert peaks[1] < 8e6  # the images of the larger file are 21 MB
+
+
+def test_columns(write_root, branches):
+    path = write_root({**branches, "mom": np.ones(30), "prob_e": np.ones(30)})
+    assert ntuples.read(path, columns=[]).table.columns.tolist() == ["file_id", "entry", "label", "en3d"]
+    assert "momentum" in ntuples.read(path, columns=["entry", "momentum"]).table
+    with pytest.raises(RootError, match="schema 'ams' has no column 'momentun'; did you mean 'momentum'"):
+        ntuples.read(path, columns=["momentun"])
+    with pytest.raises(
+        RootError, match=r"file\.root: the column 'ecal_bdt' is asked for, but there is no branch 'ecal3dbdt'"
+    ):
+        ntuples.read(path, columns=["ecal_bdt"])
+
+
+# ------------------------------------------------------------------------------------------------------ bad input
+
+
+@pytest.fixture
+def bad_file(write_root, branches):
+    """Six bad events: NaN, infinite, negative, NaN and negative, a large double, and no energy."""
+    cells = branches["edep_cell"].astype(np.float64)
+    cells[3, 100] = np.nan
+    cells[8, 200] = np.inf
+    cells[9, 300] = -0.5
+    cells[20, 400:402] = [np.nan, -1]
+    cells[21, 0] = 1e300  # finite, but not in float32
+    cells[22, 0] = -0.0  # no offence
+    energies = branches["en3d"].copy()
+    energies[25] = np.nan
+    return lambda **more: write_root(
+        {**branches, "edep_cell": cells.astype(more.get("dtype", float)), "en3d": energies}
+    )
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered in cast:RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("chunk", [30, 4])
+def test_bad_events_are_rejected_counted_and_reported(bad_file, dtype, chunk, caplog):
+    path = bad_file(dtype=dtype)
+    parts = list(ntuples.iterate(path, chunk=chunk))
+    entries = [entry for part in parts for entry in part.table["entry"]]
+    assert entries == [entry for entry in range(30) if entry not in (3, 8, 9, 20, 21, 25)]
+    assert all(np.isfinite(part.images).all() and (part.images >= 0).all() for part in parts)
+    counts = pd.DataFrame([part.metadata["bad_cells"] for part in parts]).drop(columns="policy").sum().to_dict()
+    expected = {"events": 30, "nan": 2, "infinite": 2, "negative": 2, "not_finite": 1, "rejected": 6, "zeroed": 0}
+    assert counts == expected
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "file.root: 2 events with NaN, 2 with infinite and 2 with negative cells" in record.message
+    assert "6 events rejected" in record.message
+    assert ntuples.read(path).metadata["bad_cells"] == {"policy": "reject", **expected}
+
+
+def test_bad_cells_are_set_to_zero(bad_file, branches):
+    showers = ntuples.read(bad_file(), bad_cells="zero")
+    assert showers.table["entry"].tolist() == [entry for entry in range(30) if entry != 25]
+    expected = branches["edep_cell"].copy()
+    expected[[3, 8, 9, 20, 20, 21], [100, 200, 300, 400, 401, 0]] = 0
+    expected[22, 0] = 0
+    np.testing.assert_allclose(showers.images.reshape(29, -1), np.delete(expected, 25, axis=0) / 1000, rtol=1e-6)
+    assert showers.metadata["bad_cells"]["zeroed"] == 6
+    assert showers.metadata["bad_cells"]["rejected"] == 1
+
+
+@pytest.mark.parametrize(
+    ("entry_range", "message"),
+    [
+        ((0, None), r"entry 3: layer 1, cell 28 of 'edep_cell' is nan GeV"),
+        ((4, None), r"entry 8: layer 2, cell 56 of 'edep_cell' is inf GeV"),
+        (
+            (9, None),
+            r"entry 9: layer 4, cell 12 of 'edep_cell' is -0\.0005\d* GeV; expected a finite energy of 0 or more",
+        ),
+        ((22, None), r"entry 25: the column 'en3d' is nan; expected a finite number"),
+    ],
+)
+def test_bad_event_stops_if_told(bad_file, entry_range, message):
+    with pytest.raises(RootError, match=rf"file\.root: {message}"):
+        ntuples.read(bad_file(), bad_cells="error", entry_range=entry_range)
+
+
+def test_unknown_policy(write_root, branches):
+    with pytest.raises(ValueError, match="bad_cells 'drop' is not one of 'reject', 'zero', 'error'"):
+        ntuples.iterate(write_root(branches), bad_cells="drop")
+
+
+def test_only_bad_events(write_root, branches):
+    path = write_root({**branches, "en3d": np.full(30, np.nan)})
+    with pytest.raises(RootError, match=r"there are no events in .*file\.root: .*30 events rejected"):
+        ntuples.read(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"edep_cell": None, "edep_cells": np.zeros((30, 1296))},
+            "has no branch 'edep_cell'; did you mean 'edep_cells'",
+        ),
+        ({"en3d": None, "EN3D": np.ones(30)}, "has no branch 'en3d'; did you mean 'EN3D'"),
+        ({"edep_cell": np.zeros((30, 1295))}, r"'edep_cell' has 1295 cells an event; expected 18 x 72 = 1296 \(AMS-02"),
+        ({"edep_cell": np.zeros((30, 72, 18, 2))}, "'edep_cell' has 2592 cells"),
+        ({"edep_cell": np.zeros(30)}, "'edep_cell' has 1 cells"),
+        ({"edep_cell": np.zeros((30, 1296), np.int32)}, "'edep_cell' is of type .*i4; expected float or double"),
+        (
+            {"edep_cell": vector(np.zeros(30 * 1296 - 1), [1296] * 17 + [1295] + [1296] * 12)},
+            "entry 17 has 1295 cells in 'edep_cell'; expected 18 x 72 = 1296",
+        ),
+        ({"edep_cell": vector(np.zeros(29 * 1296), [1296] * 29 + [0])}, "entry 29 has 0 cells"),
+    ],
+)
+@pytest.mark.parametrize("chunk", [30, 4])
+def test_wrong_layouts_are_named(write_root, branches, change, message, chunk):
+    content = {name: values for name, values in {**branches, **change}.items() if values is not None}
+    path = write_root(content)
+    with pytest.raises(RootError, match=rf"file\.root: .*{message}"):
+        list(ntuples.iterate(path, chunk=chunk))
+
+
+def test_cells_of_whole_numbers_in_vectors(write_root, branches):
+    path = write_root({**branches, "edep_cell": vector(np.zeros(30 * 1296, np.int32), [1296] * 30)})
+    with pytest.raises(RootError, match=r"'edep_cell' is of type var \* int32; expected .* float or double"):
+        ntuples.read(path)
+
+
+def test_text_where_numbers_belong(write_root, branches):
+    path = write_root({**branches, "mom": ak.Array(["a"] * 30)}, rntuple=True)
+    with pytest.raises(RootError, match=r"file\.root: 'mom' is of type string; expected numbers"):
+        ntuples.read(path)
+
+
+def test_empty_trees(write_root, branches, caplog, tmp_path):
+    empty = write_root({name: values[:0] for name, values in branches.items()}, "empty.root")
+    with pytest.raises(RootError, match=r"there are no events in .*empty\.root"):
+        ntuples.read(empty)
+    caplog.clear()
+    write_root(branches, "full.root")
+    assert len(ntuples.read(tmp_path / "*.root")) == 30
+    assert "empty.root: the tree 't1' is empty" in caplog.text
+
+
+def test_wrong_paths_are_told_before_the_first_chunk(tmp_path):
+    with pytest.raises(RootError, match=r"no\.root: no such file"):
+        ntuples.iterate(tmp_path / "no.root")
+    with pytest.raises(RootError, match="no files were given"):
+        ntuples.iterate([])
+
+
+def test_damaged_file_among_others(write_root, branches, tmp_path):
+    path = write_root(branches, "b.root")
+    write_root(branches, "a.root")
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(RootError, match=r"b\.root is truncated"):
+        ntuples.read(tmp_path / "*.root")
+
+
+# ------------------------------------------------------------------------------------------------------ writing
+
+
+def test_round_trip(showers, tmp_path):
+    path = tmp_path / "new.root"
+    assert ntuples.write(showers, path) == 20
+    again = ntuples.read(path)
+    np.testing.assert_array_max_ulp(again.images, showers.images, 1)
+    # The zenith angle near pi has less digits to spare for the inclination than the inclination itself.
+    pd.testing.assert_frame_equal(again.table[showers.table.columns], showers.table, rtol=2.0**-23, atol=2.0**-22)
+    exact = ["file_id", "entry", "label", "en3d", "momentum", "pdg"]
+    pd.testing.assert_frame_equal(again.table[exact], showers.table[exact])
+
+
+def test_what_was_read_is_written_exactly(sample_files, tmp_path):
+    events = ntuples.read(sample_files["electron"], n_max=300)
+    ntuples.write(events, tmp_path / "copy.root")
+    again = ntuples.read(tmp_path / "copy.root")
+    np.testing.assert_array_equal(again.images, events.images)
+    pd.testing.assert_frame_equal(again.table, events.table)
+
+
+def test_written_layout_is_that_of_ams(sample_files, tmp_path):
+    ntuples.write(ntuples.iterate(sample_files["proton"], chunk=64, entry_range=(0, 200)), tmp_path / "new.root")
+    with uproot.open(tmp_path / "new.root") as file:
+        tree = file["t1"]
+        kinds = {branch.name: branch.typename for branch in tree.branches}
+        arrays = tree.arrays()
+    assert kinds["edep_cell"] == "float[1296]"
+    assert kinds["Trk_Ecal_Inci_X"] == "float[]"
+    assert kinds["nTrk_Ecal_Inci_X"] == kinds["pdg"] == kinds["event"] == "int32_t"
+    assert kinds["ecalnb_file_id"] == kinds["ecalnb_entry"] == "int64_t"
+    assert len(arrays) == 200
+    with uproot.open(sample_files["proton"]) as file:
+        original = file["t1"].arrays(entry_stop=200)
+    for name in ("en3d", "mom", "Trk_Ecal_Inci_Y", "Trk_Ecal_Inci_Z", "Trk_Ecal_Inci_Zenith", "Trk_Ecal_Inci_Azimutal"):
+        assert arrays[name].tolist() == original[name].tolist(), name
+    np.testing.assert_allclose(arrays["edep_cell"], original["edep_cell"], rtol=2.0**-23)
+
+
+def test_missing_values_and_arrays_survive(showers, tmp_path):
+    showers.table.loc[4, ["track_x", "track_y"]] = np.nan
+    for i in range(3):
+        showers.table[f"trd_lik_{i}"] = np.arange(20, dtype=np.float32) * i
+    showers.table["good_beta"] = np.arange(20) % 3 == 0
+    ntuples.write(showers, tmp_path / "new.root")
+    with uproot.open(tmp_path / "new.root") as file:
+        assert file["t1"]["nTrk_Ecal_Inci_X"].array().tolist() == [1] * 4 + [0] + [1] * 15
+        assert file["t1"]["nTrk_Ecal_Inci_Z"].array().tolist() == [1] * 4 + [0] + [1] * 15
+        assert file["t1"]["trd_lik"].typename == "float[3]"
+    again = ntuples.read(tmp_path / "new.root").table
+    assert again["track_x"].isna().tolist() == showers.table["track_x"].isna().tolist()
+    assert again["trd_lik_2"].tolist() == showers.table["trd_lik_2"].tolist()
+    assert again["good_beta"].tolist() == showers.table["good_beta"].tolist()
+
+
+def test_front_face_of_the_schema_is_written(showers, tmp_path):
+    ntuples.write(showers, tmp_path / "new.root", schema="ams_detector")
+    with uproot.open(tmp_path / "new.root") as file:
+        assert set(ak.flatten(file["t1"]["Trk_Ecal_Inci_Z"].array())) == {np.float32(-142.792)}
+    again = ntuples.read(tmp_path / "new.root", schema="ams_detector").table
+    np.testing.assert_allclose(again["track_x"], showers.table["track_x"], rtol=1e-6, atol=1e-3)
+
+
+@pytest.mark.parametrize("bits", [2, 8, 13, 24])
+def test_rounded_cells(showers, tmp_path, bits):
+    ntuples.write(showers, tmp_path / "new.root", cell_bits=bits)
+    with uproot.open(tmp_path / "new.root") as file:
+        written = np.asarray(file["t1"]["edep_cell"].array())
+    cells = showers.images.reshape(20, -1) * np.float64(1000)
+    np.testing.assert_allclose(written, cells, rtol=2.0**-bits + 2.0**-24)
+    mantissa, _ = np.frexp(written.astype(float))
+    assert (mantissa * 2.0**bits % 1 == 0).all()
+
+
+def test_what_is_not_written_is_told(showers, tmp_path, caplog):
+    showers.table["my_score"] = 1.0
+    ntuples.write(showers, tmp_path / "new.root")
+    assert "the schema 'ams' has no branch for my_score; not written" in caplog.text
+    assert "label" not in caplog.text
+    showers.table = showers.table.drop(columns="pdg")
+    ntuples.write(showers, tmp_path / "unlabelled.root")
+    assert "no branch for label, my_score" in caplog.text
+
+
+def test_what_cannot_be_written(showers, tmp_path):
+    with pytest.raises(ValueError, match="cell_bits 1 is not a number of bits from 2 to 24"):
+        ntuples.write(showers, tmp_path / "new.root", cell_bits=1)
+    with pytest.raises(RootError, match=r"new\.root is not written: there are no events"):
+        ntuples.write(iter([]), tmp_path / "new.root")
+    showers.table["pdg"] = 2**40
+    with pytest.raises(RootError, match="the column 'pdg' holds 1099511627776; expected integers of 32 bits"):
+        ntuples.write(showers, tmp_path / "new.root")
+    showers.table = showers.table.drop(columns="en3d")
+    with pytest.raises(RootError, match=r"new\.root is not written: the table has no column 'en3d'"):
+        ntuples.write(showers, tmp_path / "new.root")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_events_without_keys_get_those_of_their_file(showers, tmp_path):
+    showers.table = showers.table.drop(columns=["file_id", "entry"])
+    ntuples.write(showers, tmp_path / "new.root")
+    table = ntuples.read(tmp_path / "new.root").table
+    assert table["file_id"].unique().tolist() == [rootio.file_id(tmp_path / "new.root")]
+    assert table["entry"].tolist() == list(range(20))
