@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import html
+import io
 import json
 import math
 import os
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-__all__ = ["Html", "Report"]
+__all__ = ["Html", "Picture", "Report"]
 
 Number = dict[str, Any]
 
@@ -70,15 +71,15 @@ class Report:
         self.figures: list[Path] = []
         self._shown = 0
 
-    def figure(self, fig: Figure, topic: str) -> Figure:
-        """Save a figure as ``figures/NN_topic``, and hand it back for a notebook cell to show, once."""
+    def figure(self, fig: Figure, topic: str) -> Picture:
+        """Save a figure as ``figures/NN_topic``, close it, and hand the picture back for a notebook cell to show."""
         import matplotlib.pyplot as plt
 
         png, _ = save(fig, f"{self.name[:2]}_{topic}", self.output_dir / "figures")
         if png not in self.figures:
             self.figures.append(png)
         plt.close(fig)
-        return fig
+        return Picture(png)
 
     def number(
         self,
@@ -190,8 +191,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         pictures = "".join(
-            f"<figure style='display:inline-block;margin:4px'><img width='330' alt='{path.stem}' "
-            f"src='data:image/png;base64,{base64.b64encode(path.read_bytes()).decode()}'>"
+            f"<figure style='display:inline-block;margin:4px'><img alt='{path.stem}' "
+            f"src='data:image/png;base64,{base64.b64encode(_thumbnail(path)).decode()}'>"
             f"<figcaption>figures/{path.name}</figcaption></figure>"
             for path in self.figures
         )
@@ -205,6 +206,25 @@ class Report:
             for name in names
         )
         return f"<table><tr><th>quantity</th><th>value</th><th>what it rests on</th></tr>{rows}</table>"
+
+
+class Picture:
+    """A saved figure that a notebook cell shows, as it is in the file.
+
+    Parameters
+    ----------
+    path : Path
+        The PNG.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"<Picture {self.path}>"
+
+    def _repr_png_(self) -> bytes:
+        return self.path.read_bytes()
 
 
 class Html:
@@ -221,6 +241,18 @@ class Html:
 
     def _repr_html_(self) -> str:
         return self.text
+
+
+def _thumbnail(path: Path, width: int = 330) -> bytes:
+    """Make a small copy of a picture, so that a notebook does not hold everything twice."""
+    from PIL import Image
+
+    with Image.open(path) as image:
+        small = image.convert("RGB")
+    small.thumbnail((width, width))
+    stream = io.BytesIO()
+    small.save(stream, "PNG")
+    return stream.getvalue()
 
 
 def _finite(value: float) -> float | int | None:

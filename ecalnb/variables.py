@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .showers import Showers
 
-__all__ = ["mip_like"]
+__all__ = ["lateral_tail", "mean_depth", "mip_like"]
 
 
 def mip_like(
@@ -54,5 +54,44 @@ def mip_like(
         off_track = (away & (part.images > cell_threshold)).sum(axis=(1, 2))
         known = np.isfinite(track).all(axis=1)
         result[start : start + len(part)] = known & (part.energies < energy_max) & (off_track <= max_off_track)
+        start += len(part)
+    return result
+
+
+def mean_depth(showers: Showers) -> npt.NDArray[np.float64]:
+    """Depth of the centre of gravity of the energy, in radiation lengths along the vertical, shape (n,).
+
+    NaN for an event without energy.
+    """
+    energy = showers.layer_energies
+    total = energy.sum(axis=1)
+    depth: npt.NDArray[np.float64] = energy @ showers.geometry.layer_depths_x0
+    return np.divide(depth, total, out=np.full(len(showers), np.nan), where=total > 0)
+
+
+def lateral_tail(showers: Showers, distance: float) -> npt.NDArray[np.float64]:
+    """Fraction of the energy in cells whose middle is further from the track than ``distance``, shape (n,).
+
+    Parameters
+    ----------
+    showers : Showers
+        Events with tracks.
+    distance : float
+        mm, along the coordinate that each layer measures.
+
+    Returns
+    -------
+    array, shape (n,)
+        NaN for an event without energy or track.
+    """
+    geometry = showers.geometry
+    result = np.full(len(showers), np.nan)
+    start = 0
+    for part in showers.batches(5000):
+        track = geometry.project(part.tracks)
+        away = abs(geometry.cell_centers() - track[:, :, None]) > distance
+        tail, total = (part.images * away).sum(axis=(1, 2), dtype=float), part.energies
+        known = np.isfinite(track).all(axis=1) & (total > 0)
+        np.divide(tail, total, out=result[start : start + len(part)], where=known)
         start += len(part)
     return result

@@ -65,7 +65,8 @@ def test_what_is_written_is_plain_json(report):
 def test_the_report_shows_its_numbers_and_figures(report):
     fig, ax = plt.subplots()
     ax.plot([0, 1])
-    assert report.figure(fig, "spectra") is fig
+    picture = report.figure(fig, "spectra")
+    assert picture._repr_png_() == (report.output_dir / "figures" / "01_spectra.png").read_bytes()
     assert not plt.get_fignums()
     assert sorted(path.name for path in (report.output_dir / "figures").iterdir()) == [
         "01_spectra.png",

@@ -8,7 +8,7 @@ import pytest
 
 from ecalnb.geometry import AMS, Tracks
 from ecalnb.showers import Showers
-from ecalnb.variables import mip_like
+from ecalnb.variables import lateral_tail, mean_depth, mip_like
 
 
 def crossing(**track):
@@ -48,3 +48,21 @@ def test_much_energy_is_not_mip_like():
 def test_without_the_right_track_nothing_is_mip_like():
     assert mip_like(crossing(x=-200.0)).tolist() == [False]
     assert mip_like(crossing(x=np.nan)).tolist() == [False]
+
+
+def test_mean_depth_is_the_centre_of_gravity():
+    event = crossing()
+    assert mean_depth(event) == pytest.approx([8.5])  # the same energy in all layers: the middle of 17 X0
+    event.images[0, :17] = 0
+    assert mean_depth(event) == pytest.approx([17 * 17.5 / 18])
+    event.images[:] = 0
+    assert np.isnan(mean_depth(event)).all()
+
+
+def test_lateral_tail_is_the_energy_away_from_the_track():
+    event = crossing()
+    assert lateral_tail(event, 4.51).tolist() == [0]
+    event.images[0] += 0.25 * np.roll(event.images[0], 3, axis=1)  # a fifth of all, 22.5 to 31.5 mm away
+    assert lateral_tail(event, 22) == pytest.approx([0.2])
+    assert lateral_tail(event, 32) == pytest.approx([0])
+    assert np.isnan(lateral_tail(crossing(x=np.nan), 5)).all()

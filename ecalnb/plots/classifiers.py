@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator, NullLocator
 
 from .._style import COLORS, color_of
 from .spectra import draw_histogram, fill_histogram, plain_numbers
@@ -53,6 +54,9 @@ def loss_curves(ax: Axes, history: pd.DataFrame, *, label: str = "", color: str 
     best = int(np.nanargmin(validation))
     (marker,) = ax.plot(epoch[best], validation[best], "*", ms=11, color=drawn)
     ax.set_yscale("log")
+    plain_numbers(ax.yaxis)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("epoch")
     ax.set_ylabel("weighted cross-entropy")
     return [validated, trained, marker]
@@ -160,6 +164,7 @@ def rejection_curve(
         )
         artists += limits.get_children()
     ax.set_yscale("log")
+    ax.set_ylim(bottom=1)
     ax.set_xlim(0, 100)
     ax.set_xlabel("electron efficiency [%]")
     ax.set_ylabel("proton rejection")
@@ -206,7 +211,9 @@ def rejection_in_bins(
         label = None if len(part) else label  # one entry in the legend, also where all bins are limits
     ax.set_xscale("log")
     ax.set_yscale("log")
+    ax.set_ylim(bottom=1)
     plain_numbers(ax.xaxis)
+    plain_numbers(ax.yaxis)
     ax.set_xlabel("reconstructed energy en3d [GeV]")
     ax.set_ylabel("proton rejection")
     return artists
