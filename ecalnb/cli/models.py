@@ -87,7 +87,8 @@ def predict(
 ) -> None:
     """Score events with trained models.
 
-    The table has a row for each event: key, energy, label, and a column of logits for each model. For example
+    The table has a row for each event: key, energy, label, and a column of logits for each model. If it is there
+    already, the models are added to it. For example
 
         ecalnb predict runs/cnn runs/resnet10 store -o scores.parquet --split test
     """
