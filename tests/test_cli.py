@@ -215,3 +215,11 @@ def test_train_and_predict(files: dict[str, Path], tmp_path: Path, capsys: Captu
 
 def test_a_notebook_that_does_not_exist_is_named(capsys: Capture) -> None:
     assert "there is no notebook '77'; the series is 01_" in fails(capsys, "run", "77")
+
+
+def test_an_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ecalnb.store.convert", interrupted)
+    assert "interrupted; the same command goes on" in fails(capsys, "convert", "a.root", "-o", "store", code=130)

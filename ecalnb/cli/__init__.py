@@ -21,6 +21,8 @@ from . import data, models, series
 
 __all__ = ["app", "main"]
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     name="ecalnb",
     no_args_is_help=True,
@@ -68,9 +70,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _logging(debug):
             code = typer.main.get_command(app).main(args=words, prog_name="ecalnb", standalone_mode=False)
-            return int(code or 0)
+        if code == INTERRUPTED:  # what newer versions of typer make of a KeyboardInterrupt
+            return _say("interrupted; the same command goes on from here", INTERRUPTED)
+        return int(code or 0)
     except (KeyboardInterrupt, typer.Abort):
-        return _say("interrupted", 130)
+        return _say("interrupted; the same command goes on from here", INTERRUPTED)
     except BrokenPipeError:  # for example `ecalnb info ... | head`
         sys.stderr.close()
         return 1
