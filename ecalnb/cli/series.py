@@ -109,6 +109,10 @@ def _report(outcome: Outcome, chosen: list[str]) -> None:
 
 
 def lab(
+    options: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[-- OPTIONS]", help="More options for JupyterLab, e.g. -- --allow-root."),
+    ] = None,
     folder: Annotated[
         Path | None,
         typer.Option(
@@ -124,7 +128,7 @@ def lab(
     that you have changed is never overwritten.
     """
     import importlib.util
-    import subprocess
+    import os
     import sys
 
     from ..workflow.copies import working_copy
@@ -136,4 +140,6 @@ def lab(
         typer.echo(f"kept as you changed them: {', '.join(kept)}", err=True)
     typer.echo(f"notebooks: {place}")
     command = [sys.executable, "-m", "jupyterlab", f"--notebook-dir={place}", f"--port={port}"]
-    raise typer.Exit(subprocess.call(command if browser else [*command, "--no-browser"]))
+    command += [] if browser else ["--no-browser"]
+    sys.stdout.flush()
+    os.execv(sys.executable, [*command, *(options or [])])  # in our place: a signal to us is one to JupyterLab
