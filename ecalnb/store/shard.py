@@ -2,7 +2,7 @@
 
 Each row is an event. The column ``hits`` is a list of structs of ``cell`` (layer * cells in a layer + cell; uint16, or
 uint32 for a calorimeter of more than 65,536 cells) and ``energy`` (float32, GeV) of the cells that are not zero; every
-other column is one of the event table. Record batches hold up to 32,768 events and are not compressed, so that the file
+other column is one of the event table. Record batches hold up to 8,192 events and are not compressed, so that the file
 can be mapped into memory and read in any order.
 
 A shard describes itself: the schema's metadata hold format, version, geometry and conversion options, which are known
