@@ -237,3 +237,21 @@ def test_energy_axes_have_plain_numbers(ax):
     ax.figure.canvas.draw()
     labels = {text.get_text() for text in (*ax.get_xticklabels(), *ax.get_xticklabels(minor=True))}
     assert {"10", "20", "50"} <= labels
+
+
+def test_all_models_stay_inside_the_axes(ax):
+    """The second curve is higher than the first, and its interval has no upper end."""
+    for rejection, high in ((10.0, 20.0), (500.0, np.inf)):
+        curve = pd.DataFrame(
+            {
+                "efficiency": [0.8, 0.9],
+                "rejection": [rejection, rejection / 2],
+                "low_total": [rejection / 2, rejection / 4],
+                "high_total": [high, rejection],
+                "is_limit": False,
+            }
+        )
+        artists = plots.rejection_curve(ax, curve)
+    assert ax.get_ylim()[0] == 1
+    assert ax.get_ylim()[1] > 500
+    assert artists[1].get_paths()[0].vertices[:, 1].max() > 500

@@ -124,6 +124,15 @@ def score_distribution(
     return artists
 
 
+def _rejection_axis(ax: Axes) -> None:
+    """Make the vertical axis one of rejections, from 1 up to all that is drawn so far."""
+    ax.set_yscale("log")
+    ax.autoscale(axis="y")  # again for each model, which a fixed lower end alone would prevent
+    ax.set_ylim(bottom=1)
+    plain_numbers(ax.yaxis)
+    ax.set_ylabel("proton rejection")
+
+
 def rejection_curve(
     ax: Axes, curve: pd.DataFrame, *, label: str | None = None, color: str | None = None, linestyle: str = "-"
 ) -> list[Artist]:
@@ -153,21 +162,22 @@ def rejection_curve(
     (line,) = ax.plot(percent, np.where(limit, np.nan, rejection), ls=linestyle, color=color, label=label)
     drawn = line.get_color()
     artists: list[Artist] = [line]
-    artists.append(ax.fill_between(percent, low, high, where=~limit, color=drawn, alpha=0.2, lw=0))
+    # An interval without an upper end goes off the top of the axes.
+    highest = np.nanmax(np.where(np.isfinite(high), high, low), initial=1.0)
+    top = np.where(np.isfinite(high), high, 10 * highest)
+    artists.append(ax.fill_between(percent, low, top, where=~limit, color=drawn, alpha=0.2, lw=0))
     if limit.any():
         artists += ax.plot(percent, np.where(limit, low, np.nan), ls="--", lw=1, color=drawn)
         # Models often share a limit, all protons being gone; arrows of later curves stand beside those of earlier ones.
-        step = max(1, int(limit.sum()) // 8)
-        arrows = np.flatnonzero(limit)[(len(ax.lines) // 2) % step :: step]
+        step = max(1, round(6 / np.median(np.diff(percent)))) if len(percent) > 1 else 1
+        arrows = np.flatnonzero(limit)[(len(ax.lines) % 3) * step // 3 :: step]
         limits: Any = ax.errorbar(
             percent[arrows], low[arrows], yerr=0.35 * low[arrows], lolims=True, fmt="none", color=drawn, lw=1
         )
         artists += limits.get_children()
-    ax.set_yscale("log")
-    ax.set_ylim(bottom=1)
+    _rejection_axis(ax)
     ax.set_xlim(0, 100)
     ax.set_xlabel("electron efficiency [%]")
-    ax.set_ylabel("proton rejection")
     return artists
 
 
@@ -210,10 +220,7 @@ def rejection_in_bins(
         artists += bars.get_children()
         label = None if len(part) else label  # one entry in the legend, also where all bins are limits
     ax.set_xscale("log")
-    ax.set_yscale("log")
-    ax.set_ylim(bottom=1)
+    _rejection_axis(ax)
     plain_numbers(ax.xaxis)
-    plain_numbers(ax.yaxis)
     ax.set_xlabel("reconstructed energy en3d [GeV]")
-    ax.set_ylabel("proton rejection")
     return artists
