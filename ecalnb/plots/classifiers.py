@@ -124,11 +124,15 @@ def score_distribution(
     return artists
 
 
-def _rejection_axis(ax: Axes) -> None:
-    """Make the vertical axis one of rejections, from 1 up to all that is drawn so far."""
+def _rejection_axis(ax: Axes, table: pd.DataFrame) -> None:
+    """Make the vertical axis one of rejections, from 1 to ten times the highest one or limit of all models drawn.
+
+    Intervals of a rejection that rests on one proton go further up, to where nothing is known.
+    """
+    values = np.where(table["is_limit"], table["low_total"], table["rejection"]).astype(float)
+    top = 10 * np.nanmax(values, initial=1.0)
+    ax.set_ylim(1, max(top, ax.get_ylim()[1]) if ax.get_yscale() == "log" else top)
     ax.set_yscale("log")
-    ax.autoscale(axis="y")  # again for each model, which a fixed lower end alone would prevent
-    ax.set_ylim(bottom=1)
     plain_numbers(ax.yaxis)
     ax.set_ylabel("proton rejection")
 
@@ -162,9 +166,8 @@ def rejection_curve(
     (line,) = ax.plot(percent, np.where(limit, np.nan, rejection), ls=linestyle, color=color, label=label)
     drawn = line.get_color()
     artists: list[Artist] = [line]
-    # An interval without an upper end goes off the top of the axes.
-    highest = np.nanmax(np.where(np.isfinite(high), high, low), initial=1.0)
-    top = np.where(np.isfinite(high), high, 10 * highest)
+    # An interval without an upper end goes off the top of the axes, which end at ten times the highest rejection.
+    top = np.where(np.isfinite(high), high, 1000 * np.maximum(rejection, low))
     artists.append(ax.fill_between(percent, low, top, where=~limit, color=drawn, alpha=0.2, lw=0))
     if limit.any():
         artists += ax.plot(percent, np.where(limit, low, np.nan), ls="--", lw=1, color=drawn)
@@ -175,7 +178,7 @@ def rejection_curve(
             percent[arrows], low[arrows], yerr=0.35 * low[arrows], lolims=True, fmt="none", color=drawn, lw=1
         )
         artists += limits.get_children()
-    _rejection_axis(ax)
+    _rejection_axis(ax, curve)
     ax.set_xlim(0, 100)
     ax.set_xlabel("electron efficiency [%]")
     return artists
@@ -220,7 +223,7 @@ def rejection_in_bins(
         artists += bars.get_children()
         label = None if len(part) else label  # one entry in the legend, also where all bins are limits
     ax.set_xscale("log")
-    _rejection_axis(ax)
+    _rejection_axis(ax, table)
     plain_numbers(ax.xaxis)
     ax.set_xlabel("reconstructed energy en3d [GeV]")
     return artists
