@@ -94,7 +94,7 @@ class Report:
     ) -> Number:
         """Keep a number with its interval, or with a symmetric ``error``.
 
-        An infinite value with a finite ``low`` is kept as a lower limit.
+        An infinite value with a finite ``low`` is a lower limit: it is kept as ``low``, with ``is_limit`` and no ``high``.
 
         Raises
         ------
@@ -107,8 +107,10 @@ class Report:
             raise ValueError(
                 f"{name!r} needs either low and high, or error; a number without its uncertainty says little"
             )
-        entry: Number = {key: _finite(number) for key, number in (("value", value), ("low", low), ("high", high))}
-        entry |= {"is_limit": math.isinf(value) and math.isfinite(low), "unit": unit, "note": note}
+        is_limit = math.isinf(value) and math.isfinite(low)
+        ends = (("value", low if is_limit else value), ("low", low), ("high", high))
+        entry: Number = {key: _finite(number) for key, number in ends}
+        entry |= {"is_limit": is_limit, "unit": unit, "note": note}
         self.numbers[name] = entry
         return entry
 

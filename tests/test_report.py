@@ -57,7 +57,7 @@ def test_what_is_written_is_plain_json(report):
     }  # fmt: skip
     limit = content["numbers"]["rejection"]
     assert limit["is_limit"]
-    assert (limit["value"], limit["low"], limit["high"]) == (None, 170.0, None)
+    assert (limit["value"], limit["low"], limit["high"]) == (170.0, 170.0, None)
     assert content["tables"]["cuts"][1] == {"cut": "b", "events": 2, "rejection": None, "m": 1.0}
     assert [p.name for p in path.parent.iterdir()] == ["01_data_selection.json"]
 
