@@ -126,10 +126,17 @@ def _say(text: str, code: int) -> int:
     return code
 
 
+class _Console(logging.Handler):
+    """Writes to whatever standard error is at the moment: a progress bar puts itself in its place to stay below."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sys.stderr.write(self.format(record) + "\n")
+
+
 @contextlib.contextmanager
 def _logging(debug: bool) -> Iterator[None]:
     """Messages of the package on standard error, while a command runs."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Console()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("ecalnb")
     level = logger.level
