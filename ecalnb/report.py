@@ -94,7 +94,7 @@ class Report:
     ) -> Number:
         """Keep a number with its interval, or with a symmetric ``error``.
 
-        An infinite value with a finite ``low`` is a lower limit: it is kept as ``low``, with ``is_limit`` and no ``high``.
+        An infinite value with a finite ``low`` is a lower limit: ``low`` is kept as the value, with ``is_limit``.
 
         Raises
         ------
