@@ -210,7 +210,7 @@ def test_train_and_predict(files: dict[str, Path], tmp_path: Path, capsys: Captu
     assert main(["info", str(scores)]) == 0
     assert "scores table" in capsys.readouterr().out
     assert "learning_speed" in fails(capsys, *train[:4], "-o", tmp_path / "b", "--set", "learning_speed=2")
-    assert "no model is called" in fails(capsys, *train[:2], "-o", tmp_path / "b", "--model", "ecal_resnet11")
+    assert "no model is called" in fails(capsys, *train[:2], *train[4:], "-o", tmp_path / "b", "--model", "resnet11")
 
 
 def test_a_notebook_that_does_not_exist_is_named(capsys: Capture) -> None:
