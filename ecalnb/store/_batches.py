@@ -21,7 +21,7 @@ HITS = "hits"
 """Column of the hit cells; all others are of the event table."""
 
 EVENTS_PER_BATCH = 8_192
-"""Enough for quick look-up, few enough that the allocator uses their memory again: fresh pages take time as well."""
+"""Enough for quick look-up, few enough to need little memory."""
 
 Selection = Callable[[pd.DataFrame], npt.ArrayLike]
 """Takes an event table and returns a boolean for each row."""
