@@ -147,7 +147,7 @@ def conversion(folder: Path) -> list[bool]:
                 pass
 
         def store(path: Path = path) -> None:
-            convert(path, Path(tempfile.mkdtemp(dir=folder)))
+            convert(path, folder / "store", overwrite=True)
 
         print(f"Conversion of {path.stat().st_size / 1e6:.0f} MB of ROOT, {name}")
         good += report(

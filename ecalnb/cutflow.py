@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ._atomic import write_json
 from .expressions import Verdict
 from .intervals import FloatArray, check_level, clopper_pearson, effective_counts
 
@@ -201,13 +201,7 @@ class CutFlow:
     def to_json(self, path: str | Path) -> Path:
         """Write the flow to a JSON file, whole or not at all, and return its path."""
         path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-        try:
-            draft.write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        write_json(path, self.to_dict())
         return path
 
     @classmethod

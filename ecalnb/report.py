@@ -9,9 +9,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ._atomic import write_json
 from ._style import save
 from .intervals import clopper_pearson
 
@@ -185,10 +184,7 @@ class Report:
     def write(self) -> Path:
         """Write ``metrics/<name>.json``, whole or not at all, and return its path."""
         path = self.output_dir / "metrics" / f"{self.name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}")
-        temporary.write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
-        temporary.replace(path)
+        write_json(path, self.to_dict())
         return path
 
     def _repr_html_(self) -> str:

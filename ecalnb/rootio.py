@@ -6,7 +6,6 @@ A TTree and an RNTuple look the same here. What branches mean is not known here:
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import uproot
 
+from ._atomic import replacing
 from ._files import RootError, check_header, chunk_entries, file_id, find_files, first_line
 from ._toml import near
 
@@ -211,31 +211,23 @@ def write_tree(
         raise FileExistsError(f"{path} exists; expected a new file, or overwrite=True")
     if not path.parent.is_dir():  # uproot would make it
         raise RootError(f"{path} cannot be written: there is no directory {path.parent}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     entries = 0
-    try:
-        with uproot.recreate(temporary, compression=uproot.ZSTD(level)) as file:
-            tree = None
-            for chunk in chunks:
-                arrays = {
-                    key: value if isinstance(value, ak.Array) else np.asarray(value) for key, value in chunk.items()
-                }
-                length = len(next(iter(arrays.values())))
-                tree = tree or file.mktree(
-                    name, {key: _branch_type(value) for key, value in arrays.items()}, title=title
-                )
-                widths = [value.nbytes // max(length, 1) for value in arrays.values() if isinstance(value, np.ndarray)]
-                step = max(1, BASKET_BYTES // max([8, *widths]))
-                for start in range(0, length, step):
-                    tree.extend({key: value[start : start + step] for key, value in arrays.items()})
-                entries += length
-            if tree is None:
-                raise RootError(f"{path} is not written: there are no events")
-        os.replace(temporary, path)
-    except OSError as error:
-        raise RootError(f"{path} cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with (
+        replacing(path, RootError) as temporary,
+        uproot.recreate(temporary, compression=uproot.ZSTD(level)) as file,
+    ):
+        tree = None
+        for chunk in chunks:
+            arrays = {key: value if isinstance(value, ak.Array) else np.asarray(value) for key, value in chunk.items()}
+            length = len(next(iter(arrays.values())))
+            tree = tree or file.mktree(name, {key: _branch_type(value) for key, value in arrays.items()}, title=title)
+            widths = [value.nbytes // max(length, 1) for value in arrays.values() if isinstance(value, np.ndarray)]
+            step = max(1, BASKET_BYTES // max([8, *widths]))
+            for start in range(0, length, step):
+                tree.extend({key: value[start : start + step] for key, value in arrays.items()})
+            entries += length
+        if tree is None:
+            raise RootError(f"{path} is not written: there are no events")
     return entries
 
 

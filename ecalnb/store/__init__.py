@@ -1,7 +1,7 @@
 """The training store: events on disk, sparse, in shards that are mapped into memory and read in any order."""
 
-from ._files import StoreError
 from .conversion import convert
+from .errors import StoreError
 from .memory import from_showers
 from .reader import Store
 from .shard import Shard

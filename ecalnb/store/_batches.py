@@ -12,8 +12,8 @@ import pandas as pd
 import pyarrow as pa
 
 from ..showers import Showers
-from ._files import StoreError
 from ._kernels import count_hits, fill_hits
+from .errors import StoreError
 
 __all__ = ["EVENTS_PER_BATCH", "HITS", "Selection", "as_schema", "joined", "label_counts", "passing", "to_batches"]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
-from ._files import StoreError
+from .errors import StoreError
 
 __all__ = ["describe", "digest"]
 

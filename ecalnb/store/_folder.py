@@ -7,7 +7,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ._files import StoreError, remove_leftovers, writing
+from .._atomic import remove_leftovers, writing
+from .errors import StoreError
 from .manifest import MANIFEST, list_shards, write_manifest
 from .shard import FORMAT, SUFFIX, Shard
 
@@ -18,7 +19,7 @@ def prepare(folder: Path, overwrite: bool) -> None:
     """Make the folder, or see that it is a store; remove what killed processes left and, if told, the store."""
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{folder} is a file; expected the folder of a store, or a new one")
-    with writing(folder):
+    with writing(folder, StoreError):
         folder.mkdir(parents=True, exist_ok=True)
         remove_leftovers(folder)
     inside = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
@@ -28,7 +29,7 @@ def prepare(folder: Path, overwrite: bool) -> None:
     if overwrite and inside:
         if not _is_manifest(folder / MANIFEST):
             list_shards(folder)  # refuses Arrow files that are not ours
-        with writing(folder):
+        with writing(folder, StoreError):
             for path in (folder / MANIFEST, *shards):
                 path.unlink(missing_ok=True)
 

@@ -25,8 +25,8 @@ from ..rootio import RootError, file_id, find_files
 from ..schema import Schema, load_schema
 from ._batches import Selection, passing, to_batches
 from ._describe import describe, digest
-from ._files import StoreError
 from ._folder import finish, prepare, refuse_nothing
+from .errors import StoreError
 from .manifest import Listing, difference, list_shards
 from .reader import Store
 from .shard import SUFFIX, Shard, header, write_shard

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ._files import DamagedShard, StoreError, replacing, writing
+from .._atomic import write_json
+from .errors import DamagedShard, StoreError
 from .shard import SUFFIX, Shard, check_version, read_shard
 
 __all__ = ["MANIFEST", "Listing", "difference", "list_shards", "write_manifest"]
@@ -110,5 +111,4 @@ def write_manifest(folder: Path, common: dict[str, Any]) -> None:
     """Write the manifest of what is in the folder now; shards that were listed and have gone stay listed as missing."""
     listing = list_shards(folder)
     entries = sorted((shard.entry() for shard in [*listing.shards, *listing.missing]), key=lambda entry: entry["name"])
-    with replacing(folder / MANIFEST) as temporary, writing(folder / MANIFEST):
-        temporary.write_text(json.dumps({**common, "shards": entries}, indent=1) + "\n")
+    write_json(folder / MANIFEST, {**common, "shards": entries}, StoreError)

@@ -11,8 +11,8 @@ import pyarrow as pa
 
 from ..showers import Showers
 from ._batches import to_batches
-from ._files import StoreError
 from ._folder import finish, prepare, refuse_nothing
+from .errors import StoreError
 from .reader import Store
 from .shard import SUFFIX, header, write_shard
 

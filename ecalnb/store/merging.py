@@ -11,7 +11,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from ._files import StoreError, writing
+from .._atomic import writing
+from .errors import StoreError
 from .manifest import write_manifest
 from .shard import SUFFIX, Shard, read_batches, write_shard
 
@@ -23,7 +24,7 @@ def merge(folder: Path, shards: Sequence[Shard], common: dict[str, Any], output:
     if output.exists():
         raise StoreError(f"{output} exists; expected a new folder for the merged store")
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
-    with writing(output):
+    with writing(output, StoreError):
         temporary.mkdir(parents=True)
     try:
         for number, group in enumerate(_groups(shards, events_per_shard)):
@@ -34,7 +35,7 @@ def merge(folder: Path, shards: Sequence[Shard], common: dict[str, Any], output:
             sources = [source for shard in group for source in shard.sources]
             write_shard(temporary / f"merged-{number:05d}{SUFFIX}", batches, common, partial(list, sources))
         write_manifest(temporary, common)
-        with writing(output):
+        with writing(output, StoreError):
             os.rename(temporary, output)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -20,8 +20,8 @@ from ..showers import Showers
 from ..splits import Split, split_of
 from ._batches import HITS, Selection, passing
 from ._checksum import checksum
-from ._files import StoreError
 from ._kernels import scatter
+from .errors import StoreError
 from .manifest import MANIFEST, list_shards
 from .merging import merge
 from .shard import SUFFIX, Shard, read_batches

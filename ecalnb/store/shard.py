@@ -12,19 +12,18 @@ before the first event, and the metadata of a last, empty record batch hold what
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
+from .._atomic import replacing
 from ..geometry import Calorimeter
 from ._batches import HITS, as_schema, joined, label_counts
 from ._checksum import checksum
-from ._files import DamagedShard, StoreError, replacing, writing
+from .errors import DamagedShard, StoreError
 
 __all__ = [
     "FORMAT",
@@ -133,42 +132,31 @@ def write_shard(
     n_events, n_hits, total = 0, 0, 0
     labels: dict[str, int] = {}
     metadata = {_KEY: json.dumps(common)}
-    with replacing(path) as temporary:
-        with writing(path):
-            file = open(temporary, "wb")  # noqa: SIM115  # closed below: reading may fail in between, which is another error
-        try:
-            writer: pa.RecordBatchFileWriter | None = None
-            schema = pa.schema([], metadata=metadata)
-            for batch in joined(batches):
-                if writer is None:
-                    schema = batch.schema.with_metadata(metadata)
-                    with writing(path):
-                        writer = pa.ipc.new_file(file, schema)
-                batch = as_schema(batch, schema, path)
-                with writing(path):
-                    writer.write_batch(batch)
-                n_events += len(batch)
-                n_hits += len(batch.column(HITS).values)
-                total = (total + checksum(batch, HITS)) % 2**64
-                for label, count in label_counts(batch).items():
-                    labels[label] = labels.get(label, 0) + count
-            facts = {
-                "n_events": n_events,
-                "n_hits": n_hits,
-                "checksum": f"{total:016x}",
-                "labels": labels,
-                "sources": sources(),
-            }
-            with writing(path):
-                writer = writer or pa.ipc.new_file(file, schema)
-                last = pa.RecordBatch.from_pylist([], schema=schema)
-                writer.write_batch(last, custom_metadata={_KEY: json.dumps(facts)})
-                writer.close()
-                file.flush()
-                os.fsync(file.fileno())  # a rename must not reach the disk before the data do
-        finally:
-            with suppress(OSError):  # after a success everything is on disk
-                file.close()
+    with replacing(path, StoreError) as temporary, open(temporary, "wb") as file:
+        writer: pa.RecordBatchFileWriter | None = None
+        schema = pa.schema([], metadata=metadata)
+        for batch in joined(batches):
+            if writer is None:
+                schema = batch.schema.with_metadata(metadata)
+                writer = pa.ipc.new_file(file, schema)
+            batch = as_schema(batch, schema, path)
+            writer.write_batch(batch)
+            n_events += len(batch)
+            n_hits += len(batch.column(HITS).values)
+            total = (total + checksum(batch, HITS)) % 2**64
+            for label, count in label_counts(batch).items():
+                labels[label] = labels.get(label, 0) + count
+        facts = {
+            "n_events": n_events,
+            "n_hits": n_hits,
+            "checksum": f"{total:016x}",
+            "labels": labels,
+            "sources": sources(),
+        }
+        writer = writer or pa.ipc.new_file(file, schema)
+        last = pa.RecordBatch.from_pylist([], schema=schema)
+        writer.write_batch(last, custom_metadata={_KEY: json.dumps(facts)})
+        writer.close()
     return read_shard(path)
 
 
