@@ -683,7 +683,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_whole(tmp_path: Path, f
         [*command, str(files[0]), str(big)], env={**os.environ, "LIMIT": str(limit)}, capture_output=True, text=True
     )
     assert process.returncode == 1
-    assert process.stderr.startswith(f"StoreError: {tmp_path / 's' / 'z'}-") and "cannot be written" in process.stderr
+    assert process.stderr.startswith(f"StoreError: {tmp_path / 's' / 'z'}-")
+    assert "cannot be written" in process.stderr
     assert "File too large" in process.stderr
     assert "GB free there); nothing half-written is left" in process.stderr
     assert process.stderr.count("\n") == 1

@@ -56,7 +56,7 @@ def main(store: str, run: str, moment: str) -> None:
     import pytorch_lightning as lightning
 
     from ecalnb.store import Store
-    from ecalnb.training import _files, train
+    from ecalnb.training import train
 
     def kill() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -85,7 +85,7 @@ def main(store: str, run: str, moment: str) -> None:
                 kill()
             replace(source, target)
 
-        _files.os.replace = replace_or_die
+        os.replace = replace_or_die
     train(Store(store), output=run, callbacks=[Kill()], **SETTINGS)
 
 

@@ -107,7 +107,7 @@ def _sentence(error: Exception) -> str:
 
 def _missing_module(error: ModuleNotFoundError) -> str:
     extras = {
-        "train": ("torch", "timm", "pytorch_lightning", "lightning", "safetensors", "tensorboard"),
+        "train": ("torch", "timm", "pytorch_lightning", "lightning", "safetensors"),
         "notebooks": ("snakemake", "papermill", "jupyterlab", "ipykernel", "nbclient", "ipywidgets"),
     }
     name = (error.name or "").split(".")[0]

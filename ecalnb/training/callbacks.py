@@ -13,8 +13,8 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
+from .._atomic import replacing
 from .._progress import Bar, progress
-from ._files import replacing, write_text
 from .errors import TrainingError
 
 __all__ = ["AtomicCheckpointIO", "History", "ProgressLine", "RunCheckpoint", "read_checkpoint"]
@@ -30,8 +30,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:  # noqa: ARG002
         """Write a checkpoint."""
-        with replacing(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(Path(path), TrainingError) as temporary:
+            try:
+                torch.save(checkpoint, temporary)
+            except RuntimeError as error:  # what torch makes of a full disk
+                raise OSError(str(error)) from error
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint."""
@@ -86,7 +90,8 @@ class History(Callback):
     def write(self) -> None:
         """Write all rows."""
         columns = ["epoch", "step", "train_loss", *self.METRICS]
-        write_text(self.path, pd.DataFrame(self.rows, columns=columns).to_csv(index=False))
+        with replacing(self.path, TrainingError) as temporary:
+            pd.DataFrame(self.rows, columns=columns).to_csv(temporary, index=False)
 
     def state_dict(self) -> dict[str, Any]:
         """All rows so far."""

@@ -16,8 +16,8 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping
 
 from .. import models
+from .._atomic import write_json
 from . import _runtime
-from ._files import read_json, write_json
 from .augment import make_augmentation
 from .callbacks import AtomicCheckpointIO, History, ProgressLine, RunCheckpoint, read_checkpoint
 from .data import EcalDataModule, EventSource, Selection, describe_selection
@@ -26,7 +26,7 @@ from .inputs import inputs_from
 from .losses import make_loss
 from .recipes import Recipe, resolve_recipe
 from .task import EcalTask, Penalty
-from .weights import geometry_to_dict, save_weights
+from .weights import geometry_to_dict, read_json, save_weights
 
 __all__ = ["TrainingRun", "train"]
 
@@ -194,7 +194,7 @@ def train(
         if (output / "weights.json").is_file() and _is_finished(checkpoint, settings.max_epochs):
             log.info("%s is finished already", output)
             return TrainingRun.load(output)
-        write_json(output / "config.json", config)
+        write_json(output / "config.json", config, TrainingError)
         log.info(
             "training %s (%s parameters) on %d signal and %d background events, on %s with %d threads",
             model, f"{config['parameters']:,}", *data.counts("train"), device, used,

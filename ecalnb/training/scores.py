@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from ._files import replacing
+from .._atomic import replacing
 from .errors import TrainingError
 
 __all__ = ["BASE_COLUMNS", "join_scores", "read_scores", "write_scores"]
@@ -48,7 +48,9 @@ def read_scores(path: str | Path) -> pd.DataFrame:
 
 def write_scores(scores: pd.DataFrame, path: str | Path) -> None:
     """Write a scores table, whole or not at all."""
-    with replacing(Path(path)) as temporary:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, TrainingError) as temporary:
         scores.to_parquet(temporary, index=False)
 
 

@@ -7,18 +7,17 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from pytorch_lightning import LightningModule
-from scipy.stats import rankdata
 from torch import nn
 
+from ..metrics import rejection_curve, roc_auc
 from .augment import Augmentation
 from .errors import TrainingError
 from .inputs import Batch, Inputs
 from .losses import Loss
 
-__all__ = ["OPTIMISERS", "EcalTask", "Outputs", "Penalty", "area_under_curve", "background_at"]
+__all__ = ["OPTIMISERS", "EcalTask", "Outputs", "Penalty"]
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 """Optimisers by name; they take parameters, ``lr`` and ``weight_decay``."""
@@ -181,8 +180,8 @@ class EcalTask(LightningModule):
         logits, target = torch.cat(self._logits).double().numpy(), torch.cat(self._targets).numpy() > 0.5
         self._finite(torch.tensor(self._validation_loss), f"the validation of epoch {self.current_epoch}")
         self.log("val_loss", torch.tensor(self._validation_loss / len(logits), dtype=torch.float32), prog_bar=True)
-        self.log("val_auc", area_under_curve(logits[target], logits[~target]))
-        self.log("val_background_90", background_at(logits[target], logits[~target], 0.9))
+        self.log("val_auc", roc_auc(logits[target], logits[~target]).value)
+        self.log("val_background_90", 1 / rejection_curve(logits[target], logits[~target], [0.9])["rejection"][0])
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser of all weights, the penalty's among them."""
@@ -195,23 +194,3 @@ class EcalTask(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the running mean of the loss."""
         self._loss_sum, self._loss_events = checkpoint["train_loss"]["sum"], checkpoint["train_loss"]["events"]
-
-
-def area_under_curve(signal: npt.NDArray[np.float64], background: npt.NDArray[np.float64]) -> float:
-    """Probability that a signal event scores above a background event, ties counting one half.
-
-    The Mann-Whitney U over the number of pairs (Hanley and McNeil, Radiology 143 (1982) 29).
-    """
-    ranks = rankdata(np.concatenate([signal, background]))
-    n = len(signal)
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * len(background)))
-
-
-def background_at(signal: npt.NDArray[np.float64], background: npt.NDArray[np.float64], efficiency: float) -> float:
-    """Fraction of the background at or above the highest threshold that keeps `efficiency` of the signal.
-
-    A number to follow a training by; :mod:`ecalnb.metrics` has the rejection with its interval.
-    """
-    kept = max(int(np.ceil(efficiency * len(signal) - 1e-9)), 1)
-    threshold = np.partition(signal, len(signal) - kept)[len(signal) - kept]
-    return float(np.mean(background >= threshold))

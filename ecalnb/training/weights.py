@@ -5,6 +5,7 @@ The JSON file is written last, so that it marks weights that are whole.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -18,8 +19,8 @@ from safetensors.torch import save as to_bytes
 from torch import nn
 
 from .. import models
+from .._atomic import replacing, write_json
 from ..geometry import Calorimeter
-from ._files import read_json, replacing, write_json
 from .data import EventSource
 from .errors import TrainingError
 from .inputs import Batch, Inputs, inputs_from
@@ -91,9 +92,9 @@ def save_weights(path: Path, state: Mapping[str, torch.Tensor], info: Mapping[st
     side = path.with_suffix(".json")
     side.unlink(missing_ok=True)  # it must never describe weights that it was not written for
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
-    with replacing(path) as temporary:
+    with replacing(path, TrainingError) as temporary:
         temporary.write_bytes(to_bytes(tensors, metadata={"format": "pt"}))  # its own writer lets nobody else read
-    write_json(side, {"format": _FORMAT, **info})
+    write_json(side, {"format": _FORMAT, **info}, TrainingError)
 
 
 def load_weights(path: str | Path, *, store: EventSource | None = None, name: str | None = None) -> Classifier:
@@ -173,3 +174,20 @@ def _fit(file: Path, name: str, model: nn.Module, tensors: Mapping[str, torch.Te
 def geometry_to_dict(geometry: Calorimeter) -> dict[str, Any]:
     """Return a calorimeter as plain values that JSON holds."""
     return {**asdict(geometry), "views": list(geometry.views)}
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Content of a JSON file of a run.
+
+    Raises
+    ------
+    TrainingError
+        If it is not a JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise TrainingError(f"{path} holds a JSON {type(content).__name__}; expected an object")
+    return content
