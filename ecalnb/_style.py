@@ -1,13 +1,11 @@
 """What all figures share: the style, the colours, the label of the source, and saving that repeats byte for byte.
 
-A leaf below :mod:`ecalnb.plots` and :mod:`ecalnb.display`. Matplotlib is configured only inside ``with style():``, so
-that importing the package changes nobody's figures.
+A leaf below :mod:`ecalnb.plots` and :mod:`ecalnb.display`. Importing the package changes nobody's figures: the
+style is in force where matplotlib is told to use it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,20 +51,18 @@ _ADJUSTMENTS: dict[str, Any] = {
 }
 
 
-@contextmanager
-def style() -> Iterator[None]:
-    """Draw in the high-energy-physics style of mplhep, at a size for a page or a notebook.
+def style() -> dict[str, Any]:
+    """Give the high-energy-physics style of mplhep at a size for a page or a notebook, as matplotlib's own settings.
 
     Examples
     --------
-    >>> with style():
+    >>> plt.style.use(style())
+    >>> with plt.style.context(style()):
     ...     fig, ax = plt.subplots()
     """
     import mplhep
 
-    settings: Any = {**mplhep.style.ROOT, **_ADJUSTMENTS}
-    with mpl.rc_context(settings):
-        yield
+    return {**mplhep.style.ROOT, **_ADJUSTMENTS}
 
 
 def color_of(label: str, default: str = COLORS[6]) -> str:
@@ -132,7 +128,7 @@ def save(fig: Figure, name: str, directory: str | Path) -> tuple[Path, Path]:
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     png, svg = directory / f"{name}.png", directory / f"{name}.svg"
-    with style():
+    with mpl.rc_context(style()):
         fig.savefig(png, metadata={"Software": None})
         fig.savefig(svg, metadata={"Date": None})
     return png, svg

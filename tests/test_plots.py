@@ -18,14 +18,14 @@ mpl.use("agg")
 
 @pytest.fixture
 def ax():
-    with plots.style():
+    with plt.style.context(plots.style()):
         fig, axes = plt.subplots()
     yield axes
     plt.close(fig)
 
 
 def make_figure():
-    with plots.style():
+    with plt.style.context(plots.style()):
         fig, axes = plt.subplots()
         rng = np.random.default_rng(0)
         plots.spectrum(axes, rng.lognormal(3, 1, 500), plots.log_edges(1, 1000), label="electron")
@@ -52,9 +52,9 @@ def test_saved_figures_carry_no_date(tmp_path):
     assert b"tIME" not in png.read_bytes()
 
 
-def test_the_style_ends_with_its_context():
+def test_the_style_is_in_force_only_where_it_is_used():
     before = dict(mpl.rcParams)
-    with plots.style():
+    with plt.style.context(plots.style()):
         assert mpl.rcParams["svg.hashsalt"] == "ecalnb"
         assert mpl.rcParams["xtick.direction"] == "in"
     assert dict(mpl.rcParams) == before

@@ -196,7 +196,7 @@ def draw_event(
     if track is not None and np.isnan(track.x + track.y + track.inclination + track.azimuth).any():
         track = None
     norm = _energy_scale(image)
-    with style():
+    with plt.style.context(style()):
         if half_width is None:
             fig, axes = plt.subplots(2, 1, figsize=(8.4, 4.7), layout="compressed")
         else:

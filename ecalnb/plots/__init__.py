@@ -1,7 +1,7 @@
 """Figures of spectra, scores, training and rejection.
 
-One function a figure: it draws into an ``ax``, labels its axes with units and returns what it has drawn. Draw inside
-``with plots.style():`` and write with :func:`save`. Pictures of showers are in :mod:`ecalnb.display`.
+One function a figure: it draws into an ``ax``, labels its axes with units and returns what it has drawn. Draw after
+``plt.style.use(plots.style())`` and write with :func:`save`. Pictures of showers are in :mod:`ecalnb.display`.
 """
 
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
