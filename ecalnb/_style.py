@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
+import matplotlib.style as mpl_style
 from cycler import cycler
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def save(fig: Figure, name: str, directory: str | Path) -> tuple[Path, Path]:
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     png, svg = directory / f"{name}.png", directory / f"{name}.svg"
-    with mpl.rc_context(style()):
+    with mpl_style.context(style()):
         fig.savefig(png, metadata={"Software": None})
         fig.savefig(svg, metadata={"Date": None})
     return png, svg
