@@ -241,7 +241,7 @@ def test_ensure_in_a_batch_run_only_looks(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_the_store_of_a_users_folder_follows_its_files(tmp_path: Path, make_showers: Callable[..., Any]) -> None:
-    data, output = tmp_path / "data", tmp_path / "output"
+    data, output = tmp_path / "données 1", tmp_path / "output"
     data.mkdir()
     ntuples.write(make_showers(6, label="electron", file_id=1), data / "electrons.root")
     ntuples.write(make_showers(4, label="proton", file_id=2), data / "protons.root")

@@ -127,8 +127,9 @@ def execute(
         command += ["--max-checksum-file-size=64MB"]
         command += ["--dry-run"] if dry_run else []
         command += [f"--forcerun={','.join(force)}"] if (force := list(force)) else []
-        # Quoted, so that Snakemake takes no folder or seed for something else than text.
-        command += [*options, "--config", *(f"{key}={json.dumps(value)}" for key, value in config.items())]
+        # Quoted, so that Snakemake takes no folder or seed for something else than text; it knows no \u escapes.
+        quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in config.items()}
+        command += [*options, "--config", *(f"{key}={value}" for key, value in quoted.items())]
         with output_lock(output, waiting) as lock, outcome.log.open("w") as log:
             code = _snakemake(
                 [*command, "--", *map(file_of, targets)], lock, log.fileno(), outcome, description, dry_run
