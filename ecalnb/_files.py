@@ -93,8 +93,11 @@ def check_header(path: Path) -> None:
     size = path.stat().st_size
     if len(head) < 64:
         raise RootError(f"{path} is truncated: it has {size} bytes, less than the header of a ROOT file")
-    # ROOT file format: version at byte 4, fEND at byte 12, of 4 bytes and from version 1000000 on of 8.
-    (version,) = struct.unpack(">i", head[4:8])
+    # ROOT file format: version at byte 4, fBEGIN (100) at byte 8, fEND at byte 12, of 4 bytes and from version 1000000
+    # on of 8.
+    version, begin = struct.unpack(">ii", head[4:12])
+    if not 64 <= begin <= HEADER_BYTES:  # for example a text that begins with "root"
+        raise RootError(f"{path} is not a ROOT file; it begins with {head[:12]!r}, which is no header of one")
     (end,) = struct.unpack(">q", head[12:20]) if version >= 1_000_000 else struct.unpack(">i", head[12:16])
     if size < end:
         raise RootError(f"{path} is truncated: it has {size} bytes, its header says {end}")

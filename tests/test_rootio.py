@@ -151,6 +151,7 @@ def test_file_without_trees(tmp_path):
         (b"ro", "truncated"),
         (b"root\x00\x00", "truncated"),
         (b"# some text file, not ROOT at all", r"is not a ROOT file; it begins with b'# so'"),
+        (b"root:x:0:0:root:/root:/bin/bash\n" * 9, r"is not a ROOT file; it begins with b'root:x:0:0:r'"),
         (b"\x89HDF\r\n\x1a\n" + bytes(1000), "is not a ROOT file"),
     ],
 )
