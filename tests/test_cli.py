@@ -75,7 +75,10 @@ def test_each_command_has_help(command: str, capsys: Capture) -> None:
         (["convert", "a.root", "--dataset", "geant4_sample", "-o", "store"], "either ROOT files or --dataset"),
         (["convert", "--dataset", "geant4_sample", "--label", "proton", "-o", "s"], "--label and --kind go with files"),
         (["run", "--scale", "huge"], "'huge' is not one of"),
-        (["run", "--cores", "none"], "'--cores'"),
+        (["run", "--scale", "huge"], "'--scale': 'huge'"),
+        (["run", "--cores", "none"], "'--cores': "),
+        (["run", "--cores", "none"], "'none'"),
+        (["run", "--snakemake", "'--jobs"], "'--jobs has no closing quotation mark"),
         (["predict", "store", "-o", "scores.parquet"], "at least one training run"),
     ],
 )
@@ -103,6 +106,20 @@ def test_bad_files_are_one_sentence(tmp_path: Path, capsys: Capture) -> None:
     scores = tmp_path / "scores.parquet"
     scores.write_text("not a table")
     assert f"{scores} is not a readable Parquet file" in fails(capsys, "info", scores)
+
+
+def test_messages_name_options_as_they_are_typed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("the store is there; use overwrite=True, or resume=False")
+
+    monkeypatch.setattr("ecalnb.store.convert", refuse)
+    assert "use --overwrite, or --no-resume" in fails(capsys, "convert", "a.root", "-o", tmp_path)
+    (tmp_path / "file").touch()
+    assert "file is a file; expected a folder" in fails(capsys, "run", "-o", tmp_path / "file")
+    (tmp_path / "config.json").write_text("{")
+    assert "config.json is not JSON" in fails(capsys, "info", tmp_path)
 
 
 def test_debug_shows_where_an_error_arose(tmp_path: Path, capsys: Capture) -> None:

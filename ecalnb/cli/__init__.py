@@ -12,7 +12,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -22,6 +22,8 @@ from . import data, models, series
 __all__ = ["app", "main"]
 
 INTERRUPTED = 130
+# What the library calls an option, and what it is called here.
+OPTIONS = {"overwrite=True": "--overwrite", "resume=False": "--no-resume", "jobs=1": "--jobs 1"}
 
 app = typer.Typer(
     name="ecalnb",
@@ -84,10 +86,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command = context.command_path if context else "ecalnb"
             if not error.format_message():  # no command at all: the help has been shown
                 return 2
-            return _say(f"{_one_line(error.format_message())} (`{command} --help` shows what is possible)", 2)
+            return _say(f"{_typed(error)} (`{command} --help` shows what is possible)", 2)
         if debug:
             traceback.print_exc()
-        return _say(_sentence(error), 1)
+        sentence = _sentence(error)
+        for python, option in OPTIONS.items():
+            sentence = sentence.replace(python, option)
+        return _say(sentence, 1)
+
+
+def _typed(error: Any) -> str:
+    """Say what is wrong with a command, and which value, in words that are the same with all versions of typer."""
+    text = _one_line(error.format_message()).replace("Value error, ", "")
+    if "Input should be" in text and hasattr(error.__cause__, "errors"):
+        text += f", not {error.__cause__.errors()[0]['input']!r}"
+    return text.replace(": Input should be", ": it should be").replace(", unable to parse string as an integer", "")
 
 
 def _sentence(error: Exception) -> str:

@@ -133,14 +133,13 @@ def _run(path: Path) -> Facts:
     weights = path / "weights.json"
     if weights.is_file():
         return {**_weights(path, weights), "what": "training run"}
-    config = json.loads((path / "config.json").read_text())
-    return {"what": "training run, not finished", "path": str(path), **_chosen(config)}
+    return {"what": "training run, not finished", "path": str(path), **_chosen(_read(path / "config.json"))}
 
 
 def _weights(path: Path, described: Path) -> Facts:
     if not described.is_file():
         raise FileNotFoundError(f"{described}: no such file; it describes the weights and belongs beside them")
-    return {"what": "weights", "path": str(path), **_chosen(json.loads(described.read_text()))}
+    return {"what": "weights", "path": str(path), **_chosen(_read(described))}
 
 
 def _chosen(info: Mapping[str, Any]) -> Facts:
@@ -173,11 +172,15 @@ def _scores(path: Path) -> Facts:
 
 
 def _json(path: Path) -> Facts:
+    return {"what": "numbers", "path": str(path), **_read(path)}
+
+
+def _read(path: Path) -> Facts:
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
-    return {"what": "numbers", "path": str(path), **(content if isinstance(content, dict) else {"content": content})}
+    return content if isinstance(content, dict) else {"content": content}
 
 
 def _size(path: Path) -> str:

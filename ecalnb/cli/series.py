@@ -58,6 +58,12 @@ def run(
 
     from .. import workflow
 
+    try:
+        options = shlex.split(snakemake)
+    except ValueError as error:
+        raise typer.BadParameter(f"{snakemake} has no closing quotation mark.", param_hint="--snakemake") from error
+    if output.exists() and not output.is_dir():
+        raise NotADirectoryError(f"{output} is a file; expected a folder, or nothing yet")
     series = workflow.load_series(folder)
     chosen = workflow.select(series, notebooks or [])
     outcome = workflow.execute(
@@ -70,7 +76,7 @@ def run(
         cores=cores,
         force=[book.name for book in chosen] if force else [],
         dry_run=dry_run,
-        options=shlex.split(snakemake),
+        options=options,
         waiting=lambda sentence: typer.echo(sentence, err=True),
     )
     if dry_run:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import StoreError
 
-__all__ = ["describe", "digest"]
+__all__ = ["describe", "digest", "to_text"]
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
@@ -43,6 +43,15 @@ def describe(selection: Callable[..., Any]) -> Any:
     if _ADDRESS.search(text := str(selection)):
         raise StoreError(f"the selection {text} cannot be told from others; expected a Cut, a function or a to_dict()")
     return text
+
+
+def to_text(value: Any) -> str:
+    """Say a value for people: of a selection (see `describe`) its conditions, or what else it is known by."""
+    if not isinstance(value, dict):
+        return "none" if value is None else repr(value)
+    if "cuts" in value:
+        return " and ".join(to_text(cut) for cut in value["cuts"])
+    return repr(value.get("expression") or value.get("label") or value)
 
 
 def _code(code: CodeType) -> tuple[Any, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .._atomic import remove_leftovers, writing
+from ._describe import to_text
 from .errors import StoreError
 from .manifest import MANIFEST, list_shards, write_manifest
 from .shard import FORMAT, SUFFIX, Shard
@@ -57,5 +58,5 @@ def refuse_nothing(folder: Path, made: list[Shard], selection: Any) -> None:
         (folder / shard.name).unlink(missing_ok=True)
     n_read = sum(source.get("n_read", 0) for shard in made for source in shard.sources)
     names = ", ".join(str(source["file"]) for shard in made[:3] for source in shard.sources) + ", ..." * (len(made) > 3)
-    reason = f"; the selection is {selection}" if selection is not None else ""
+    reason = f"; the selection is {to_text(selection)}" if selection is not None else ""
     raise StoreError(f"none of the {n_read} events of {names} is left to store in {folder}{reason}")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from .._atomic import write_json
+from ._describe import to_text
 from .errors import DamagedShard, StoreError
 from .shard import SUFFIX, Shard, check_version, read_shard
 
@@ -103,7 +104,7 @@ def difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
         one, other = expected[part], found[part]
         for key in {**one, **other}:
             if one.get(key) != other.get(key):
-                return f"its {part} has {key} {other.get(key)!r}, the store has {one.get(key)!r}"
+                return f"{key} = {to_text(other.get(key))}, in the store {to_text(one.get(key))}"
     return ""
 
 
