@@ -169,6 +169,10 @@ def test_what_is_not_a_scores_table(store: Store, weights: dict[str, Path], tmp_
         predict(weights["cnn_a"], store, output=tmp_path / "other.parquet", threads=1)
     with pytest.raises(TrainingError, match=r"text.parquet is not a readable Parquet file"):
         read_scores(tmp_path / "text.parquet")
+    with pytest.raises(TrainingError, match=r"scores.csv is no .parquet file; expected"):
+        predict(weights["cnn_a"], store, output=tmp_path / "scores.csv", threads=1)
+    with pytest.raises(TrainingError, match=r"is a folder; expected scores\.parquet"):
+        predict(weights["cnn_a"], store, output=tmp_path, threads=1)
     with pytest.raises(TrainingError, match="does not exist"):
         read_scores(tmp_path / "none.parquet")
 

@@ -559,6 +559,18 @@ def test_broken_checkpoint_is_told(store: Store, tmp_path: Path, content: bytes 
         train(store, output=tmp_path / "run", max_epochs=2, **QUICK)
 
 
+@pytest.mark.parametrize("name", ["last.ckpt", "best.ckpt"])
+def test_a_checkpoint_of_another_model_is_named(store: Store, tmp_path: Path, name: str) -> None:
+    run = train(store, output=tmp_path / "run", max_epochs=1, **QUICK)
+    path = run.path / "checkpoints" / name
+    checkpoint = torch.load(path, weights_only=True)
+    checkpoint["state_dict"] = {"model.fc.weight": torch.zeros(3)}
+    torch.save(checkpoint, path)
+    (run.path / "weights.json").unlink()
+    with pytest.raises(TrainingError, match=f"{name} does not fit .*it lacks head.bias"):
+        train(store, output=run.path, max_epochs=2 if name == "last.ckpt" else 1, **QUICK)
+
+
 def test_process_is_left_as_it_was(store: Store, tmp_path: Path) -> None:
     before = torch.random.get_rng_state(), torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
     level = logging.getLogger("pytorch_lightning").level

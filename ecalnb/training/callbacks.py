@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 from pathlib import Path
@@ -32,10 +33,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Write a checkpoint."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         with replacing(Path(path), TrainingError) as temporary:
-            try:
-                torch.save(checkpoint, temporary)
-            except RuntimeError as error:  # what torch makes of a full disk
-                raise OSError(str(error)) from error
+            content = io.BytesIO()  # torch's own writer does not say that the disk is full
+            torch.save(checkpoint, content)
+            temporary.write_bytes(content.getbuffer())
 
     def load_checkpoint(self, path: str | Path, *_: Any, **__: Any) -> dict[str, Any]:
         """Read a checkpoint."""

@@ -26,7 +26,7 @@ from .inputs import inputs_from
 from .losses import make_loss
 from .recipes import Recipe, resolve_recipe
 from .task import EcalTask, Penalty
-from .weights import geometry_to_dict, read_json, save_weights
+from .weights import check_fits, geometry_to_dict, read_json, save_weights
 
 __all__ = ["TrainingRun", "train"]
 
@@ -200,7 +200,7 @@ def train(
             model, f"{config['parameters']:,}", *data.counts("train"), device, used,
         )  # fmt: skip
         _fit(task, data, output, settings, checkpoint, device, checkpoint_every, callbacks)
-        _export(output, config)
+        _export(output, config, task)
     return TrainingRun.load(output)
 
 
@@ -279,6 +279,7 @@ def _fit(
     if _is_finished(checkpoint, settings.max_epochs):  # killed between the last epoch and the export of the weights
         return
     if checkpoint is not None:
+        _model_state(checkpoint, task)
         log.info("going on from %s", checkpoint)
     trainer = lightning.Trainer(
         accelerator={"cuda": "gpu"}.get(device, device),
@@ -301,19 +302,25 @@ def _fit(
     trainer.fit(task, datamodule=data, ckpt_path=None if checkpoint is None else str(checkpoint))
 
 
-def _export(output: Path, config: dict[str, Any]) -> None:
+def _export(output: Path, config: dict[str, Any], task: EcalTask) -> None:
     """Write the best weights with all there is to know about them."""
     last = read_checkpoint(output / "checkpoints" / "last.ckpt")["callbacks"]
     best = last[RunCheckpoint.__qualname__]["best_epoch"]
     rows = {int(row["epoch"]): row for row in last[History.__qualname__]["rows"]}
-    state = read_checkpoint(output / "checkpoints" / "best.ckpt")["state_dict"]
     info = {
         **{key: value for key, value in config.items() if key != "environment"},
         "epochs": len(rows),
         "validation": rows[best],
         "environment": config["environment"],
     }
-    prefix = "model."
-    tensors = {key.removeprefix(prefix): tensor for key, tensor in state.items() if key.startswith(prefix)}
-    save_weights(output / "weights.safetensors", tensors, info)
+    save_weights(output / "weights.safetensors", _model_state(output / "checkpoints" / "best.ckpt", task), info)
     log.info("%s: best validation loss %.5f after epoch %d", output, rows[best]["val_loss"], best)
+
+
+def _model_state(checkpoint: Path, task: EcalTask) -> dict[str, torch.Tensor]:
+    """Weights in a checkpoint, which must be one of this model."""
+    prefix = "model."
+    state = read_checkpoint(checkpoint)["state_dict"].items()
+    tensors = {key.removeprefix(prefix): tensor for key, tensor in state if key.startswith(prefix)}
+    check_fits(checkpoint, "the model of this training", task.model, tensors)
+    return tensors

@@ -23,7 +23,7 @@ from . import _runtime
 from .data import EventSource, Selection, columns_for
 from .errors import TrainingError
 from .inputs import Batch
-from .scores import BASE_COLUMNS, KEY, join_scores, read_scores, write_scores
+from .scores import BASE_COLUMNS, KEY, check_output, join_scores, read_scores, write_scores
 from .weights import Classifier, load_weights
 
 __all__ = ["Models", "Source", "predict"]
@@ -104,6 +104,8 @@ def predict(
         If weights cannot be loaded, are of another calorimeter, two have the same name, no event is left, an event
         occurs twice, or `output` holds other events.
     """
+    if output is not None:
+        check_output(output)  # before the work, not after it
     classifiers = _load(models, columns)
     device = _runtime.pick_device(device)
     samples = {split} if isinstance(split, str) else set(split or SAMPLES)
@@ -146,7 +148,9 @@ def _load(models: Models, columns: Sequence[str]) -> list[Classifier]:
         else:
             loaded = load_weights(os.fspath(model), name=name)
         if loaded.name in (other.name for other in classifiers):
-            raise TrainingError(f"two models are called {loaded.name}; name them by a mapping of names to paths")
+            raise TrainingError(
+                f"two models are called {loaded.name}; rename one, or in Python give a mapping of names to paths"
+            )
         if loaded.name in (*BASE_COLUMNS, *columns):
             raise TrainingError(f"a model cannot be called {loaded.name}, which is another column of the scores table")
         classifiers.append(loaded)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pandas as pd
 from .._atomic import replacing
 from .errors import TrainingError
 
-__all__ = ["BASE_COLUMNS", "join_scores", "read_scores", "write_scores"]
+__all__ = ["BASE_COLUMNS", "check_output", "join_scores", "read_scores", "write_scores"]
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,15 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     if missing := [name for name in BASE_COLUMNS if name not in scores]:
         raise TrainingError(f"{path} is not a scores table; it has no column {', '.join(missing)}")
     return scores
+
+
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Raise `TrainingError` if a scores table cannot be written to ``path``, or what is there is something else."""
+    path = Path(path)
+    if path.suffix != ".parquet" or path.is_dir():
+        raise TrainingError(f"{path} is {'a folder' if path.is_dir() else 'no .parquet file'}; expected scores.parquet")
+    if path.exists():
+        read_scores(path)
 
 
 def write_scores(scores: pd.DataFrame, path: str | Path) -> None:

@@ -25,7 +25,7 @@ from .data import EventSource
 from .errors import TrainingError
 from .inputs import Batch, Inputs, inputs_from
 
-__all__ = ["Classifier", "geometry_from", "geometry_to_dict", "load_weights", "save_weights"]
+__all__ = ["Classifier", "check_fits", "geometry_from", "geometry_to_dict", "load_weights", "save_weights"]
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +129,8 @@ def load_weights(path: str | Path, *, store: EventSource | None = None, name: st
         tensors = load_file(file)
     except (safetensors.SafetensorError, OSError) as error:
         raise TrainingError(f"{file} is not a readable safetensors file: {error}") from None
-    _fit(file, info["model"], model, tensors)
+    check_fits(file, info["model"], model, tensors)
+    model.load_state_dict({key: tensor.to(model.state_dict()[key].dtype) for key, tensor in tensors.items()})
     if store is not None and (trained := info.get("data", {}).get("store")) != store.fingerprint():
         log.warning("%s was trained on other data (%s) than this store (%s)", file, trained, store.fingerprint())
     model.eval().to(memory_format=torch.channels_last)
@@ -155,8 +156,8 @@ def _weights_file(path: Path) -> Path:
     return path
 
 
-def _fit(file: Path, name: str, model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Put tensors into a model, all of them and no others, each of the right shape."""
+def check_fits(file: Path, name: str, model: nn.Module, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Raise `TrainingError` unless tensors are those of a model: all of them, no others, each of the right shape."""
     expected = model.state_dict()
     for what, names in (("lacks", expected.keys() - tensors.keys()), ("has besides", tensors.keys() - expected.keys())):
         if names:
@@ -168,7 +169,6 @@ def _fit(file: Path, name: str, model: nn.Module, tensors: Mapping[str, torch.Te
                 f"{file} does not fit {name}: {key} has shape {tuple(tensor.shape)}; "
                 f"the model needs {tuple(expected[key].shape)}"
             )
-    model.load_state_dict({key: tensor.to(expected[key].dtype) for key, tensor in tensors.items()})
 
 
 def geometry_to_dict(geometry: Calorimeter) -> dict[str, Any]:
