@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from typing import Any
 
-import numba
+import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["fill"]
+__all__ = ["fill", "jit"]
+
+
+def jit(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile without holding the GIL; keep the machine code on disk where a folder for it can be written."""
+    try:
+        return nb.njit(nogil=True, cache=True)(function)
+    except RuntimeError:  # numba found no such folder: installed read-only, and no home
+        return nb.njit(nogil=True)(function)
 
 
 def fill(
@@ -37,7 +47,7 @@ def fill(
         _check(bits, suspect)
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _swap_scale_check(values, factor, out, bits, suspect):  # type: ignore[no-untyped-def]  # pragma: no cover
     for event in range(len(values)):
         for cell in range(values.shape[1]):
@@ -48,13 +58,13 @@ def _swap_scale_check(values, factor, out, bits, suspect):  # type: ignore[no-un
         suspect[event] = _any_bad(bits[event])
 
 
-@numba.njit(cache=True, nogil=True)
+@jit
 def _check(bits, suspect):  # type: ignore[no-untyped-def]  # pragma: no cover
     for event in range(len(bits)):
         suspect[event] = _any_bad(bits[event])
 
 
-@numba.njit(cache=True, inline="always")
+@nb.njit(inline="always")
 def _any_bad(bits):  # type: ignore[no-untyped-def]  # pragma: no cover
     # As unsigned integers, all finite positive floats lie below 0x7f800000; 0x80000000 is -0, which is no offence.
     bad = np.uint32(0)

@@ -26,6 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import ecalnb
+from ecalnb import _unpack
 from ecalnb.datasets import Dataset
 from ecalnb.geometry import AMS, Calorimeter
 from ecalnb.rootio import RootError
@@ -33,7 +34,6 @@ from ecalnb.selection import Cut
 from ecalnb.showers import Showers
 from ecalnb.store import Store, StoreError, convert, from_showers
 from ecalnb.store import _batches as batches_module
-from ecalnb.store import _kernels as kernels
 
 SMALL = Calorimeter("small", ("x", "y", "x"), 5, 10.0, 10.0, 5.0, 0.5)
 PYTHONPATH = os.pathsep.join([str(Path(ecalnb.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
@@ -746,5 +746,5 @@ def test_kernels_work_where_machine_code_cannot_be_kept(monkeypatch) -> None:
             raise RuntimeError("cannot cache function: no locator available for file")
         return compile_(**options)
 
-    monkeypatch.setattr(kernels.nb, "njit", read_only)
-    assert kernels._jit(lambda x: x + 1)(2) == 3
+    monkeypatch.setattr(_unpack.nb, "njit", read_only)
+    assert _unpack.jit(lambda x: x + 1)(2) == 3

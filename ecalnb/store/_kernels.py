@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numba as nb
@@ -11,18 +10,12 @@ import numpy.typing as npt
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from .._unpack import jit
+
 __all__ = ["BATCH_FIELDS", "add_hashes", "count_hits", "fill_hits", "hit_hashes", "scatter", "total_hash"]
 
 BATCH_FIELDS = ("offsets", "cells", "energies", "n_hits")
 """Columns of the table of record batches that `scatter` reads: three addresses and a number."""
-
-
-def _jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile without holding the GIL; keep the machine code on disk where a folder for it can be written."""
-    try:
-        return nb.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba found no such folder: installed read-only, and no home
-        return nb.njit(nogil=True)(function)
 
 
 @intrinsic
@@ -35,7 +28,7 @@ def _pointer(typing_context: Any, address: Any) -> Any:  # noqa: ARG001
     return types.voidptr(types.int64), codegen
 
 
-@_jit
+@jit
 def count_hits(images: npt.NDArray[Any], rows: npt.NDArray[Any], offsets: npt.NDArray[Any]) -> int:
     """Fill ``offsets`` (n + 1) with the running number of non-zero cells of ``images[rows]``; returns the total."""
     total = 0
@@ -48,7 +41,7 @@ def count_hits(images: npt.NDArray[Any], rows: npt.NDArray[Any], offsets: npt.ND
     return total
 
 
-@_jit
+@jit
 def fill_hits(
     images: npt.NDArray[Any], rows: npt.NDArray[Any], cells: npt.NDArray[Any], energies: npt.NDArray[Any]
 ) -> None:
@@ -67,7 +60,7 @@ def fill_hits(
             n += energy != 0
 
 
-@_jit
+@jit
 def scatter(
     starts: npt.NDArray[np.int64],
     batches: npt.NDArray[np.int64],
@@ -136,7 +129,7 @@ def _mix(value: np.uint64) -> np.uint64:
     return value ^ (value >> np.uint64(31))
 
 
-@_jit
+@jit
 def hit_hashes(
     offsets: npt.NDArray[Any], cells: npt.NDArray[Any], energy_bits: npt.NDArray[np.uint32]
 ) -> npt.NDArray[np.uint64]:
@@ -150,7 +143,7 @@ def hit_hashes(
     return hashes
 
 
-@_jit
+@jit
 def add_hashes(
     hashes: npt.NDArray[np.uint64], bits: npt.NDArray[np.uint64], valid: npt.NDArray[np.bool_], salt: np.uint64
 ) -> None:
@@ -160,7 +153,7 @@ def add_hashes(
             hashes[event] += _mix(bits[event] ^ salt)
 
 
-@_jit
+@jit
 def total_hash(hashes: npt.NDArray[np.uint64]) -> np.uint64:
     """Sum of the scrambled hashes of the events: the same in any order and any division into shards."""
     total = np.uint64(0)
