@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import glob
 import json
 import os
@@ -49,7 +50,8 @@ def writing(path: Path, error: type[Exception] = OSError) -> Iterator[None]:
     except OSError as reason:
         free = ""
         with suppress(OSError):
-            free = f" ({shutil.disk_usage(path.parent).free / 1e9:.3g} GB free there)"
+            full = reason.errno in (None, errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+            free = f" ({shutil.disk_usage(path.parent).free / 1e9:.3g} GB free there)" if full else ""
         text = f"{path} cannot be written: {reason.strerror or reason}{free}; nothing half-written is left"
         raise error(text) from reason
 

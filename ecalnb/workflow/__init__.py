@@ -105,5 +105,5 @@ def _error_in(log: Path) -> str:
     for line, following in zip(lines, [*lines[1:], ""], strict=True):
         match = re.match(r"\w*(?:Error|Exception)\b[^:]*:\s*(.*)", line)
         if match and (text := match[1] or following) and not text.endswith(":"):
-            return text
+            return re.sub(r"^\w+Error: ", "", text)  # a sentence of ours, after the name of its class
     return lines[-1] if lines else "Snakemake said nothing"

@@ -58,6 +58,7 @@ def main() -> None:
     from snakemake.cli import main as snakemake
 
     logging.getLogger("snakemake.logging").addFilter(Events(int(sys.argv[1])))
+    sys.argv[0] = "snakemake"  # what it calls itself in its errors
     snakemake(sys.argv[2:])
 
 
