@@ -25,6 +25,7 @@ __all__ = ["KEY_BRANCHES", "Source", "TreeReader"]
 log = logging.getLogger(__name__)
 
 KEY_BRANCHES = {"file_id": "ecalnb_file_id", "entry": "ecalnb_entry"}
+TABLE_CHUNKS = 8  # chunks whose table is made at a time: it is small beside the images, and each making costs some ms
 FARTHEST = 1000.0  # mm; a position farther from the front face means that schema and file have different origins
 
 
@@ -76,10 +77,9 @@ class TreeReader:
     def chunks(self, step: int, start: int, stop: int, policy: BadCellsPolicy) -> Iterator[tuple[Showers, BadCells]]:
         """Events of the entries from ``start`` to before ``stop``, ``step`` entries at a time."""
         images = self.cells.images(step, start, stop)
-        values = self.tree.iterate(self.types, step, start, stop)
+        tables = self._tables(step, start, stop)
         required = [name for column in self.columns if column.required for name in column.names]
-        for first, (cells, suspect), arrays in zip(range(start, stop, step), images, values, strict=True):
-            table = self._table(arrays, first, first + len(cells))
+        for first, (cells, suspect), table in zip(range(start, stop, step), images, tables, strict=True):
             keep, report = self.cells.treat_bad(cells, suspect, table[required], first, policy)
             metadata = {
                 "file": str(self.source.path),
@@ -123,6 +123,16 @@ class TreeReader:
         return set(names) <= {column.name for column in self.columns}
 
     # ------------------------------------------------------------------------------------------------ the table
+
+    def _tables(self, step: int, start: int, stop: int) -> Iterator[pd.DataFrame]:
+        """Tables of ``step`` entries at a time."""
+        many = step * TABLE_CHUNKS
+        for first, values in zip(
+            range(start, stop, many), self.tree.iterate(self.types, many, start, stop), strict=True
+        ):
+            table = self._table(values, first, min(first + many, stop))
+            for row in range(0, len(table), step):
+                yield table.iloc[row : row + step]
 
     def _table(self, values: dict[str, ak.Array], first: int, last: int) -> pd.DataFrame:
         n = last - first

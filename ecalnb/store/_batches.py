@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..showers import Showers
-from ._kernels import count_hits, fill_hits
+from ._kernels import find_hits
 from .errors import StoreError
 
 __all__ = ["EVENTS_PER_BATCH", "HITS", "Selection", "as_schema", "joined", "label_counts", "passing", "to_batches"]
@@ -22,6 +22,9 @@ HITS = "hits"
 
 EVENTS_PER_BATCH = 8_192
 """Enough for quick look-up, few enough to need little memory."""
+
+HITS_PER_EVENT = 300
+"""Room for hits at first; more is made where it does not do."""
 
 Selection = Callable[[pd.DataFrame], npt.ArrayLike]
 """Takes an event table and returns a boolean for each row."""
@@ -50,9 +53,13 @@ def to_batches(showers: Showers, rows: npt.NDArray[np.intp] | None = None) -> It
     for start in range(0, len(rows), EVENTS_PER_BATCH):
         chosen = rows[start : start + EVENTS_PER_BATCH]
         offsets = np.empty(len(chosen) + 1, np.int32)
-        n_hits = count_hits(images, chosen, offsets)
-        cells, energies = np.empty(n_hits + 1, cell_type), np.empty(n_hits + 1, np.float32)
-        fill_hits(images, chosen, cells, energies)
+        room = images.shape[1] + HITS_PER_EVENT * len(chosen)
+        while True:
+            cells, energies = np.empty(room, cell_type), np.empty(room, np.float32)
+            if find_hits(images, chosen, offsets, cells, energies) == len(chosen):
+                break
+            room *= 2
+        n_hits = offsets[-1]
         hits = pa.StructArray.from_arrays(
             [pa.array(cells[:n_hits]), pa.array(energies[:n_hits])],
             fields=[pa.field("cell", pa.from_numpy_dtype(cell_type)), pa.field("energy", pa.float32())],

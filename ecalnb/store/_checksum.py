@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 
 import numpy as np
@@ -22,12 +23,20 @@ def checksum(batch: pa.RecordBatch, hits: str) -> int:
     """
     column = batch.column(hits)
     energies = column.values.field("energy").to_numpy().view(np.uint32)
-    hashes = hit_hashes(column.offsets.to_numpy(), column.values.field("cell").to_numpy(), energies)
+    cells = column.values.field("cell").to_numpy()
+    factors = _factors(max(16, int(cells.max(initial=0)).bit_length()))
+    hashes = hit_hashes(column.offsets.to_numpy(), cells, energies, factors)
     for name in batch.schema.names:
         if name != hits:
             bits, valid = _bits(batch.column(name))
             add_hashes(hashes, bits, valid, np.uint64(_hash(name)))
     return int(total_hash(hashes))
+
+
+@functools.cache
+def _factors(bits: int) -> npt.NDArray[np.uint64]:
+    """Give a random odd number for each of ``2**bits`` cells, always the same: the raw stream of PCG64."""
+    return np.random.PCG64(0).random_raw(2**bits) | np.uint64(1)
 
 
 def _hash(text: str) -> int:

@@ -72,7 +72,7 @@ def convert(
     bad_cells: BadCellsPolicy = "reject",
     dataset: str | None = None,
     kind: str | None = None,
-    chunk: int | str = "100 MB",
+    chunk: int | str = "30 MB",
     jobs: int = 1,
     overwrite: bool = False,
 ) -> Store:
