@@ -18,7 +18,7 @@ import numpy.typing as npt
 import uproot
 
 from ._atomic import replacing
-from ._files import RootError, check_header, chunk_entries, file_id, find_files, first_line
+from ._rootfiles import RootError, check_header, chunk_entries, file_id, find_files, first_line
 from ._toml import near
 
 __all__ = ["RootError", "Tree", "chunk_entries", "file_id", "find_files", "open_tree", "write_tree"]

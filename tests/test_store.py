@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import ecalnb
-from ecalnb import _unpack
+from ecalnb import _compiled
 from ecalnb.datasets import Dataset
 from ecalnb.geometry import AMS, Calorimeter
 from ecalnb.rootio import RootError
@@ -746,5 +746,5 @@ def test_kernels_work_where_machine_code_cannot_be_kept(monkeypatch) -> None:
             raise RuntimeError("cannot cache function: no locator available for file")
         return compile_(**options)
 
-    monkeypatch.setattr(_unpack.nb, "njit", read_only)
-    assert _unpack.jit(lambda x: x + 1)(2) == 3
+    monkeypatch.setattr(_compiled.nb, "njit", read_only)
+    assert _compiled.jit(lambda x: x + 1)(2) == 3

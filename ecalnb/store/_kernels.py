@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from .._unpack import jit
+from .._compiled import jit
 
 __all__ = ["BATCH_FIELDS", "add_hashes", "find_hits", "hit_hashes", "scatter", "total_hash"]
 

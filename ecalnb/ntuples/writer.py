@@ -1,4 +1,4 @@
-"""From `Showers` to the branches of a file: the way back of :mod:`ecalnb._reader`."""
+"""From `Showers` to the branches of a file: the way back of :mod:`ecalnb.ntuples.reader`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import awkward as ak
 import numpy as np
 import numpy.typing as npt
 
-from ._reader import KEY_BRANCHES
-from .rootio import RootError
-from .schema import UNITS, Column, Schema
-from .showers import Showers
+from ..rootio import RootError
+from ..schema import UNITS, Column, Schema
+from ..showers import Showers
+from .reader import KEY_BRANCHES
 
 __all__ = ["branches"]
 

@@ -20,15 +20,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import get_args
 
-from ._cells import BadCells, BadCellsPolicy
-from ._progress import progress
-from ._reader import Source, TreeReader
-from ._writer import branches
-from .datasets import Dataset, load_datasets
-from .geometry import AMS, Calorimeter
-from .rootio import RootError, chunk_entries, find_files, open_tree, write_tree
-from .schema import Schema, load_schema
-from .showers import Showers
+from .._progress import progress
+from ..datasets import Dataset, load_datasets
+from ..geometry import AMS, Calorimeter
+from ..rootio import RootError, chunk_entries, find_files, open_tree, write_tree
+from ..schema import Schema, load_schema
+from ..showers import Showers
+from .cells import BadCells, BadCellsPolicy
+from .reader import Source, TreeReader
+from .writer import branches
 
 __all__ = ["BadCells", "BadCellsPolicy", "Dataset", "Files", "count", "iterate", "load_datasets", "read", "write"]
 

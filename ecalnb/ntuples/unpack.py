@@ -1,24 +1,15 @@
-"""Cell energies: from the bytes of a file to checked float32 images in GeV, in one pass."""
+"""Cell energies: from the bytes of a file to checked float32 images in GeV."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from typing import Any
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["fill", "jit"]
+from .._compiled import jit
 
-
-def jit(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile without holding the GIL; keep the machine code on disk where a folder for it can be written."""
-    try:
-        return nb.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # numba found no such folder: installed read-only, and no home
-        return nb.njit(nogil=True)(function)
+__all__ = ["fill"]
 
 
 def fill(

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .geometry import Calorimeter
-from .rootio import RootError, Tree
-from .schema import Cells
+from ..geometry import Calorimeter
+from ..rootio import RootError, Tree
+from ..schema import Cells
 
 __all__ = ["BadCells", "BadCellsPolicy", "CellReader"]
 
@@ -110,7 +110,7 @@ class CellReader:
         self, step: int, start: int, stop: int
     ) -> Iterator[tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]]:
         """Cells (n, n_cells) in GeV of ``step`` entries at a time, and which events have a bad one."""
-        from ._unpack import fill  # numba takes a while to import
+        from .unpack import fill  # numba takes a while to import
 
         blocks = self._blocks(step, start, stop)
         block: npt.NDArray[Any] = np.empty((0, self.n_cells))

@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from ._cells import BadCells, BadCellsPolicy, CellReader
-from ._toml import near
-from .geometry import Calorimeter
-from .rootio import RootError, Tree, file_id
-from .schema import UNITS, Column, Schema, TrackPosition
-from .showers import Showers
+from .._toml import near
+from ..geometry import Calorimeter
+from ..rootio import RootError, Tree, file_id
+from ..schema import UNITS, Column, Schema, TrackPosition
+from ..showers import Showers
+from .cells import BadCells, BadCellsPolicy, CellReader
 
 __all__ = ["KEY_BRANCHES", "Source", "TreeReader"]
 
