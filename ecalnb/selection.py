@@ -12,15 +12,14 @@ Matching the energy spectra of two species is in :mod:`ecalnb.spectra`, cut-flow
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ._toml import DATA, check_keys, read_toml
 from .cutflow import CutFlow, SelectionError
 from .expressions import BoolArray, Condition, ExpressionError, Verdict, missing_column
 from .spectra import common_window, matched_bins, spectrum_thinning, spectrum_weights
@@ -256,7 +255,7 @@ class Selection(Cut):
         """
         where = f"{source}: selection {name or description.get('name', '')!r}"
         # In a file the name is that of the table; a second one would be ignored.
-        _check_keys(description, {"description", "cuts"} | ({"name"} if name is None else set()), where)
+        _check_keys(description, ["cuts", "description", *(["name"] if name is None else [])], where)
         cuts = description.get("cuts")
         if not isinstance(cuts, list) or not cuts:
             raise SelectionError(
@@ -265,7 +264,7 @@ class Selection(Cut):
         made = []
         for number, cut in enumerate(cuts, 1):
             place = f"{where}, cut {number}"
-            _check_keys(cut, {"label", "expression"}, place)
+            _check_keys(cut, ["label", "expression"], place)
             if not all(isinstance(cut.get(key), str) and cut[key] for key in ("label", "expression")):
                 raise SelectionError(f"{place} is {dict(cut)!r}; expected a label and an expression, both texts")
             try:
@@ -313,26 +312,25 @@ def load_selections(path: str | Path | None = None) -> dict[str, Selection]:
     SelectionError
         If there is no such file, it is not TOML, has unknown keys, or a condition does not parse.
     """
-    source = "selections.toml of the package" if path is None else str(path)
-    file = resources.files("ecalnb") / "data" / "selections.toml" if path is None else Path(path)
+    file = DATA / "selections.toml" if path is None else Path(path)
     try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SelectionError(f"no file {source}; expected a TOML file with selections") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise SelectionError(f"{source} cannot be read as TOML: {error}") from error
-    _check_keys(content, {"selections"}, source)
-    tables = content.get("selections")
+        content = read_toml(file)
+        check_keys(content, ["selections"], str(file), required=["selections"])
+    except (ValueError, FileNotFoundError) as error:
+        raise SelectionError(str(error)) from None
+    tables = content["selections"]
     if not isinstance(tables, dict) or not tables:
-        raise SelectionError(f"{source} has no selections; expected a table [selections.NAME]")
-    return {name: Selection.from_dict(table, name, source) for name, table in tables.items()}
+        raise SelectionError(f"{file} has no selections; expected a table [selections.NAME]")
+    return {name: Selection.from_dict(table, name, str(file)) for name, table in tables.items()}
 
 
-def _check_keys(table: object, known: set[str], where: str) -> None:
+def _check_keys(table: object, known: list[str], where: str) -> None:
     if not isinstance(table, Mapping):
-        raise SelectionError(f"{where} is {table!r}; expected a table with {', '.join(sorted(known))}")
-    if unknown := sorted(set(table) - known):
-        raise SelectionError(f"{where} has the unknown key {unknown[0]!r}; expected {', '.join(sorted(known))}")
+        raise SelectionError(f"{where} is {table!r}; expected a table with {', '.join(known)}")
+    try:
+        check_keys(table, known, where)
+    except ValueError as error:
+        raise SelectionError(str(error)) from None
 
 
 def _parts(cut: Cut) -> tuple[Cut, ...]:

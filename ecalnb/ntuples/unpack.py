@@ -39,7 +39,7 @@ def fill(
 
 
 @jit
-def _swap_scale_check(values, factor, out, bits, suspect):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _swap_scale_check(values, factor, out, bits, suspect):  # type: ignore[no-untyped-def]
     # A few events at a time, which stay in the cache; loops of one statement each, which become SIMD instructions.
     for first in range(0, len(values), 16):
         some = slice(first, first + 16)
@@ -49,7 +49,7 @@ def _swap_scale_check(values, factor, out, bits, suspect):  # type: ignore[no-un
 
 
 @jit
-def _swap(values, bits):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _swap(values, bits):  # type: ignore[no-untyped-def]
     for event in range(len(values)):
         for cell in range(values.shape[1]):
             word = values[event, cell]
@@ -57,14 +57,14 @@ def _swap(values, bits):  # type: ignore[no-untyped-def]  # pragma: no cover
 
 
 @jit
-def _scale(out, factor):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _scale(out, factor):  # type: ignore[no-untyped-def]
     for event in range(len(out)):
         for cell in range(out.shape[1]):
             out[event, cell] = np.float32(np.float64(out[event, cell]) * factor)
 
 
 @jit
-def _check(bits, suspect):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _check(bits, suspect):  # type: ignore[no-untyped-def]
     # As unsigned integers, all finite positive floats lie below 0x7f800000; 0x80000000 is -0, which is no offence.
     for event in range(len(bits)):
         bad = np.uint32(0)
