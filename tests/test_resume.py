@@ -28,12 +28,12 @@ def uninterrupted(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Tra
     return train(store, output=tmp_path_factory.mktemp("runs") / "toy", **SETTINGS)
 
 
-def run_until_killed(store: Store, run: Path, moment: str) -> None:
+def run_until_killed(store: Store, run: Path, moment: str, *model: str) -> None:
     """Train in a process of its own that dies at some moment."""
     script = Path(__file__).with_name("toy_training.py")
     root = str(script.parents[1])
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
-    arguments = [sys.executable, str(script), str(store.path), str(run), moment]
+    arguments = [sys.executable, str(script), str(store.path), str(run), moment, *model]
     done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == -signal.SIGKILL, done.stderr
 
@@ -59,6 +59,16 @@ def test_killed_training_ends_in_the_same_bits(
     assert resumed.info == uninterrupted.info
     leftovers = [path.name for path in run.rglob("*") if path.name.startswith(".")]
     assert leftovers == []
+
+
+@pytest.mark.slow
+def test_killed_training_with_batch_normalisation_ends_in_the_same_bits(store: Store, tmp_path: Path) -> None:
+    settings = {**SETTINGS, "model": "ecal_resnet10"}
+    whole = train(store, output=tmp_path / "whole" / "toy", **settings)
+    run_until_killed(store, tmp_path / "toy", "in mid-epoch", settings["model"])
+    resumed = train(store, output=tmp_path / "toy", **settings)
+    assert resumed.weights.read_bytes() == whole.weights.read_bytes()
+    np.testing.assert_array_equal(resumed.history, whole.history)
 
 
 def test_uninterrupted_training_is_a_function_of_the_seed(

@@ -1,6 +1,7 @@
 """Toy showers that a network learns in seconds, for the tests of training and prediction.
 
-Run as a program it trains on them and is killed with SIGKILL at a given moment: ``toy_training.py store run moment``.
+Run as a program it trains on them and is killed with SIGKILL at a given moment:
+``toy_training.py store run moment [model]``.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def toy_showers(n: int = 500, seed: int = 5, geometry: Calorimeter = AMS, file_i
     return Showers(images.astype(np.float32), table, geometry)
 
 
-def main(store: str, run: str, moment: str) -> None:
+def main(store: str, run: str, moment: str, model: str = SETTINGS["model"]) -> None:
     import pytorch_lightning as lightning
 
     from ecalnb.store import Store
@@ -86,7 +87,7 @@ def main(store: str, run: str, moment: str) -> None:
             replace(source, target)
 
         os.replace = replace_or_die
-    train(Store(store), output=run, callbacks=[Kill()], **SETTINGS)
+    train(Store(store), output=run, callbacks=[Kill()], **{**SETTINGS, "model": model})
 
 
 if __name__ == "__main__":
