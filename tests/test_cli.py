@@ -205,6 +205,20 @@ def test_convert_of_a_dataset(tmp_path: Path, sample_files: dict[str, Path], cap
     assert "'geant5'" in fails(capsys, "convert", "--dataset", "geant5", "-o", tmp_path / "store")
 
 
+def test_info_verifies_a_store(tmp_path: Path, files: dict[str, Path], capsys: Capture) -> None:
+    store = tmp_path / "store"
+    assert main(["convert", str(files["electron"]), "-o", str(store)]) == 0
+    assert main(["info", str(store), "--verify"]) == 0
+    assert "as written" in capsys.readouterr().out
+    (shard,) = store.glob("*.arrow")
+    content = bytearray(shard.read_bytes())
+    energies = Store(store).dense([0])
+    content[content.find(energies[energies > 0][3].tobytes())] ^= 1
+    shard.write_bytes(content)
+    assert "it is damaged" in fails(capsys, "info", store, "--verify")
+    assert "no checksums to verify" in fails(capsys, "info", files["electron"], "--verify", code=2)
+
+
 def test_models_lists_published_parameter_counts(capsys: Capture) -> None:
     assert main(["models"]) == 0
     text = capsys.readouterr().out

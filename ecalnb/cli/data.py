@@ -106,6 +106,7 @@ def selection_from(text: str) -> Cut:
 def info(
     path: Annotated[Path, typer.Argument(help="A ROOT file, a store, a training run or a scores table.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, for programs.")] = False,
+    verify: Annotated[bool, typer.Option("--verify", help="Read a store whole and compare its checksums.")] = False,
 ) -> None:
     """Say what a file or folder holds: events, labels, energies, columns, and where it comes from."""
     import json
@@ -113,4 +114,11 @@ def info(
     from .describe import describe, to_text
 
     facts = describe(path)
+    if verify:
+        if facts["what"] != "store":
+            raise typer.BadParameter(f"{path} is no store but a {facts['what']}, which has no checksums to verify.")
+        from ..store import Store
+
+        Store(path).verify()
+        facts["checksums"] = "as written"
     typer.echo(json.dumps(facts, indent=2, default=str) if as_json else to_text(facts))
