@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from .showers import Showers
 
-__all__ = ["lateral_tail", "mean_depth", "mip_like"]
+__all__ = ["crossing_probability", "lateral_tail", "mean_depth", "mip_deposit", "mip_like"]
 
 
 def mip_like(
@@ -56,6 +56,28 @@ def mip_like(
         result[start : start + len(part)] = known & (part.energies < energy_max) & (off_track <= max_off_track)
         start += len(part)
     return result
+
+
+def crossing_probability(showers: Showers) -> npt.NDArray[np.float64]:
+    """Probability that a hadron crosses without an inelastic interaction, shape (n,): exp(-L / lambda).
+
+    L is the length of the track inside, lambda the calorimeter's depth over its published number of interaction
+    lengths. NaN for an event without a track.
+    """
+    geometry = showers.geometry
+    path = geometry.path_length(showers.tracks).sum(axis=1)
+    return np.exp(-path * geometry.interaction_lengths / geometry.thickness)
+
+
+def mip_deposit(showers: Showers) -> npt.NDArray[np.float64]:
+    """Mean energy of a layer, scaled to a vertical path, GeV, shape (n,): what a crossing particle leaves.
+
+    NaN for an event without a track.
+    """
+    geometry = showers.geometry
+    path = geometry.path_length(showers.tracks).sum(axis=1)
+    deposit = showers.energies * geometry.layer_thickness
+    return np.divide(deposit, path, out=np.full(len(showers), np.nan), where=path > 0)
 
 
 def mean_depth(showers: Showers) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ import pytest
 
 from ecalnb.geometry import AMS, Tracks
 from ecalnb.showers import Showers
-from ecalnb.variables import lateral_tail, mean_depth, mip_like
+from ecalnb.variables import crossing_probability, lateral_tail, mean_depth, mip_deposit, mip_like
 
 
 def crossing(**track):
@@ -37,6 +37,12 @@ def test_cells_beside_the_track_do_not_count():
     event = crossing()
     event.images[0] += 0.3 * np.roll(event.images[0], 1, axis=1) + 0.3 * np.roll(event.images[0], -1, axis=1)
     assert mip_like(event).tolist() == [True]
+
+
+def test_deposit_and_probability_of_a_crossing_follow_the_slant():
+    np.testing.assert_allclose(mip_deposit(crossing()), 0.010 * np.cos(0.3), rtol=1e-6)
+    np.testing.assert_allclose(crossing_probability(crossing()), np.exp(-0.63 / np.cos(0.3)), rtol=1e-12)
+    assert np.isnan([mip_deposit(crossing(x=np.nan)), crossing_probability(crossing(x=np.nan))]).all()
 
 
 def test_much_energy_is_not_mip_like():
