@@ -90,11 +90,15 @@ class Tree:
         if not names:
             yield from ({} for _ in range(start, stop, step))
             return
+        # A branch of a split object, as in "event/en3d", comes back under its own name alone.
+        own = {name: name if self.is_rntuple else name.rpartition("/")[2] for name in names}
+        if len(set(own.values())) < len(own):
+            raise RootError(f"{self.path}: of {', '.join(sorted(names))} two have the same name in different objects")
         with self._errors(", ".join(sorted(names)), start, stop):
             for arrays in self.source.iterate(
                 filter_name=lambda name: name in names, step_size=step, entry_start=start, entry_stop=stop, library="ak"
             ):
-                yield {name: arrays[name] for name in names}
+                yield {name: arrays[own[name]] for name in names}
 
     def blocks(self, branch: str, start: int = 0, stop: int | None = None) -> Iterator[npt.NDArray[Any]]:
         """Values of a branch of fixed arrays as they lie in the file, uncopied: big-endian blocks of whatever length.

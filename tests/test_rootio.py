@@ -106,6 +106,11 @@ def test_blocks_of_a_branch_without(write_root, branches):
         next(tree.blocks("x"))
 
 
+def test_branches_of_one_name_in_two_objects_are_refused(write_root, branches):
+    with open_tree(write_root(branches), "t1") as tree, pytest.raises(RootError, match=r"a/x, b/x two have the same"):
+        next(tree.iterate(["a/x", "b/x"], 10))
+
+
 def test_highest_cycle_wins_and_is_told(tmp_path, caplog):
     path = tmp_path / "cycles.root"
     with uproot.recreate(path) as file:
