@@ -285,7 +285,7 @@ def test_packaged_track_containment_agrees_with_the_geometry():
 
 
 def test_packaged_window_holds_no_crossing_proton():
-    # A crossing proton leaves at most 0.45 GeV in the Geant4 sample (PHYSICS.md, section 9).
+    # A crossing proton leaves at most 0.45 GeV in the packaged Geant4 sample.
     table = pd.DataFrame({"en3d": [0.2, 0.45, 10, 50, 80]})
     assert Selection.load("showering")(table).tolist() == [False, False, True, True, True]
     window = Selection([cut for cut in Selection.load("geant4_rejection") if cut.columns == ("en3d",)])
