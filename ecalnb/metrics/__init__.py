@@ -1,4 +1,4 @@
-"""How good a classifier is, in numbers with uncertainties.
+"""How good a classifier or a reconstruction is, in numbers with uncertainties.
 
 Every function takes plain arrays, so that scores of this package, of the experiment and of anybody else's model are
 judged alike. Interval statistics are those of :mod:`ecalnb.intervals`.
@@ -6,14 +6,24 @@ judged alike. Interval statistics are those of :mod:`ecalnb.intervals`.
 
 from ..intervals import clopper_pearson, effective_counts
 from .rejection import REJECTION_COLUMNS, rejection_curve, rejection_in_bins
+from .resolution import RESOLUTION_COLUMNS, EnergyResolution, fit_energy_resolution, resolution_in_bins
 from .roc import Auc, roc_auc
+from .width import GaussianCore, QuantileResolution, gaussian_core, quantile_resolution
 
 __all__ = [
     "REJECTION_COLUMNS",
+    "RESOLUTION_COLUMNS",
     "Auc",
+    "EnergyResolution",
+    "GaussianCore",
+    "QuantileResolution",
     "clopper_pearson",
     "effective_counts",
+    "fit_energy_resolution",
+    "gaussian_core",
+    "quantile_resolution",
     "rejection_curve",
     "rejection_in_bins",
+    "resolution_in_bins",
     "roc_auc",
 ]

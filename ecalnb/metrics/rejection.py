@@ -43,6 +43,7 @@ import pandas as pd
 from scipy.stats import binom
 
 from ..intervals import FloatArray, check_level, clopper_pearson, clopper_pearson_bound, melded_bound
+from ._bins import bin_numbers, check_edges
 from .scores import SortedScores, check_numbers, threshold_distribution
 
 __all__ = ["REJECTION_COLUMNS", "rejection_curve", "rejection_in_bins"]
@@ -183,9 +184,7 @@ def rejection_in_bins(
         raise ValueError(f"threshold is {threshold!r}; expected 'per_bin' or 'global'")
     if min_count < 1:
         raise ValueError(f"min_count is {min_count!r}; expected at least 1 event a bin")
-    edges = check_numbers(edges, "edges of the bins").astype(float)
-    if len(edges) < 2 or not (np.diff(edges) > 0).all():
-        raise ValueError(f"edges of the bins are {edges.tolist()}; expected two or more rising energies in GeV")
+    edges = check_edges(edges)
     weights_signal, weights_background = _check_pair(weights)
     signal = _Binned(scores_signal, energy_signal, weights_signal, edges, "signal")
     background = _Binned(scores_background, energy_background, weights_background, edges, "background")
@@ -294,9 +293,8 @@ class _Binned:
             raise ValueError(f"there are no scores of the {name}; expected at least one event")
         energy = check_numbers(energies, f"energies of the {name}", len(self.scores))
         self.weights = None if weights is None else check_numbers(weights, f"weights of the {name}", len(self.scores))
-        self.bins = np.searchsorted(edges, energy, side="right") - 1
-        self.bins[energy == edges[-1]] = len(edges) - 2
-        self.inside = (self.bins >= 0) & (self.bins < len(edges) - 1)
+        self.bins = bin_numbers(energy, edges)
+        self.inside = self.bins >= 0
 
     def sorted(self, chosen: npt.NDArray[np.bool_]) -> SortedScores:
         weights = None if self.weights is None else self.weights[chosen]
