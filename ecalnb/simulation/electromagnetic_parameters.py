@@ -1,0 +1,105 @@
+"""Parameters of the fast electromagnetic simulation: what the data file holds, and what the kernels read."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtr
+
+from .._toml import DATA
+from ..geometry import AMS, Calorimeter
+
+__all__ = ["PARAMETER_FILE", "ElectromagneticParameters", "load_parameters", "read_parameter_file"]
+
+PARAMETER_FILE = DATA / "simulation" / "electromagnetic.json"
+"""The fitted values, with what they were fitted to; written by :mod:`ecalnb.simulation.fit_electromagnetic`."""
+
+FORMAT = 1
+LATERAL_STEP = 0.25
+LATERAL_RANGE = 400.0
+
+FloatArray = npt.NDArray[np.float64]
+
+
+class ElectromagneticParameters(NamedTuple):
+    """Numbers and tables that the kernels read. Lengths in mm, energies in GeV, shower depth in radiation lengths.
+
+    A kernel cannot take a dictionary or a dataclass, so this is a flat tuple; :doc:`fast-simulation` explains the model.
+    """
+
+    pitch: float
+    thickness: float
+    half_width: float
+    radiation_length: float
+    # longitudinal
+    reference_energy: float
+    critical_energy: float
+    gamma_shift: float
+    gamma_b: float
+    energy_clip: FloatArray  # ln(E / reference) of the ends of the fitted range
+    knots: FloatArray
+    correction: FloatArray  # (knots, 3): polynomial in ln(E / reference)
+    log_sigma: FloatArray  # (knots, 2)
+    nodes: FloatArray
+    quantiles: FloatArray  # (knots, nodes)
+    cholesky: FloatArray  # (2, knots, knots): at the ends of the fitted range
+    white: FloatArray  # (2, knots)
+    contained: float
+    tail_length: float
+    total_variance: FloatArray  # (2,): stochastic and constant
+    entry_density: float
+    # lateral
+    entry_nodes: FloatArray
+    age_nodes: FloatArray
+    lateral_step: float
+    lateral_table: FloatArray  # (entry + age nodes, positions): integral of the density from 0 to a distance
+    # cells
+    spot_mean: float
+    spot_shape: float
+    tiny_rate: float
+    # photons
+    photon_log_energy: FloatArray
+    photon_path: FloatArray
+
+
+def read_parameter_file(path: Path = PARAMETER_FILE) -> dict[str, Any]:
+    """Content of a parameter file.
+
+    Raises
+    ------
+    ValueError
+        If the file has another format than this version of the package writes.
+    """
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if content.get("format") != FORMAT:
+        raise ValueError(f"{path} has format {content.get('format')!r}; expected {FORMAT}: run the fit again")
+    return content
+
+
+@cache
+def load_parameters(geometry: Calorimeter = AMS) -> ElectromagneticParameters:
+    """Parameters for a calorimeter of the fitted material, whose cells and layers may have other sizes."""
+    return make_parameters(read_parameter_file()["parameters"], geometry)
+
+
+def make_parameters(values: dict[str, Any], geometry: Calorimeter) -> ElectromagneticParameters:
+    """Turn fitted values into what the kernels read."""
+    arrays = {key: np.array(value, dtype=float) for key, value in values.items() if isinstance(value, list)}
+    numbers = {key: float(value) for key, value in values.items() if not isinstance(value, list)}
+    weights, scales = arrays.pop("lateral_weights"), arrays.pop("lateral_scales")
+    positions = np.arange(0, LATERAL_RANGE + LATERAL_STEP / 2, LATERAL_STEP)
+    table = (stdtr(4, positions[:, None] / scales) - 0.5) @ weights.T
+    return ElectromagneticParameters(
+        pitch=geometry.cell_pitch,
+        thickness=geometry.layer_thickness,
+        half_width=geometry.width / 2,
+        lateral_step=LATERAL_STEP,
+        lateral_table=np.ascontiguousarray(table.T),
+        **arrays,
+        **numbers,
+    )
