@@ -67,6 +67,9 @@ class Tracks:
     def __len__(self) -> int:
         return len(self.x)
 
+    def __getitem__(self, tracks: slice | npt.NDArray[np.integer] | npt.NDArray[np.bool_]) -> Tracks:
+        return Tracks(self.x[tracks], self.y[tracks], self.inclination[tracks], self.azimuth[tracks])
+
     @classmethod
     def from_table(cls, table: pd.DataFrame, prefix: str = "track") -> Tracks:
         """Tracks from the columns ``{prefix}_x``, ``_y``, ``_inclination`` and ``_azimuth`` of an event table."""

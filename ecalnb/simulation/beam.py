@@ -1,0 +1,183 @@
+"""What comes from above: energies, positions and directions of the particles to simulate."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..geometry import Calorimeter, Tracks
+
+__all__ = ["Beam", "GivenEvents"]
+
+FloatArray = npt.NDArray[np.float64]
+LARGEST_ANGLE = float(np.radians(75.0))
+
+
+@dataclass(frozen=True)
+class Beam:
+    """Particles through the front face, within limits, as an isotropic flux brings them.
+
+    Parameters
+    ----------
+    energy : float or tuple of float
+        Kinetic energy, GeV, or its limits.
+    index : float
+        Spectrum between the limits: dN/dE proportional to E to the power ``index``.
+    angle : float
+        Largest inclination, rad. Directions are those of an isotropic flux through a plane, dN proportional to
+        cos(i) d cos(i); 0 is a vertical beam.
+    reach : float
+        Tracks enter through the front face and leave through the rear face within ``-reach`` to ``reach`` in x and y,
+        mm; with a vertical beam both are the same.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+    """
+
+    energy: float | tuple[float, float]
+    index: float = -1.0
+    angle: float = float(np.radians(25.0))
+    reach: float = 300.0
+
+    def __post_init__(self) -> None:
+        low, high = self.limits
+        if not 0 < low <= high < np.inf:
+            raise ValueError(f"energy {self.energy!r} GeV is not positive, or its limits are not in rising order")
+        if not 0 <= self.angle <= LARGEST_ANGLE:
+            raise ValueError(
+                f"angle {self.angle:.4g} rad is not within 0 to {LARGEST_ANGLE:.3g} rad (75 degrees) from the vertical"
+            )
+        if not self.reach > 0:
+            raise ValueError(f"reach {self.reach!r} mm is not a positive number")
+        if not np.isfinite(self.index):
+            raise ValueError(f"spectral index {self.index!r} is not a number")
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest kinetic energy, GeV."""
+        if isinstance(self.energy, tuple):
+            return float(self.energy[0]), float(self.energy[1])
+        return float(self.energy), float(self.energy)
+
+    def check(self, geometry: Calorimeter) -> None:
+        """Refuse a beam that misses the calorimeter.
+
+        Raises
+        ------
+        ValueError
+            If the reach is beyond the calorimeter's sides.
+        """
+        if self.reach > geometry.width / 2:
+            raise ValueError(
+                f"reach {self.reach:g} mm goes beyond the sides of {geometry.name} at {geometry.width / 2:g} mm: "
+                "such tracks would miss it"
+            )
+
+    def events(
+        self, start: int, stop: int, geometry: Calorimeter, generator: np.random.Generator
+    ) -> tuple[FloatArray, Tracks]:
+        """Kinetic energies, GeV, and tracks of the events from ``start`` to before ``stop``, drawn."""
+        n = stop - start
+        return self._energies(generator.random(n)), self._tracks(n, geometry, generator)
+
+    def describe(self) -> dict[str, Any]:
+        """For metadata."""
+        return {
+            "energy_gev": list(self.limits),
+            "spectral_index": self.index,
+            "angle_rad": float(self.angle),
+            "reach_mm": self.reach,
+        }
+
+    def _energies(self, uniform: FloatArray) -> FloatArray:
+        low, high = self.limits
+        power = self.index + 1
+        if abs(power) < 1e-9:
+            return low * (high / low) ** uniform
+        return (low**power + uniform * (high**power - low**power)) ** (1 / power)
+
+    def _tracks(self, n: int, geometry: Calorimeter, generator: np.random.Generator) -> Tracks:
+        kept: list[FloatArray] = []
+        while sum(len(part) for part in kept) < n:  # those that leave too far out are drawn again
+            x, y = generator.uniform(-self.reach, self.reach, (2, n))
+            inclination = np.arcsin(np.sin(self.angle) * np.sqrt(generator.random(n)))
+            azimuth = generator.uniform(0, 2 * np.pi, n)
+            tracks = Tracks(x, y, inclination, azimuth)
+            leaves = np.stack(tracks.at(geometry.thickness))[:, :, 0]
+            inside = (abs(leaves) <= self.reach).all(axis=0)
+            kept.append(np.stack([x, y, inclination, azimuth], axis=1)[inside])
+        return Tracks(*np.concatenate(kept)[:n].T)
+
+
+@dataclass(frozen=True)
+class GivenEvents:
+    """Energies and tracks that are given one by one, for example those of other events.
+
+    Parameters
+    ----------
+    energies : array, shape (n,)
+        Kinetic energies, GeV.
+    tracks : Tracks
+        Tracks, of the same number.
+
+    Raises
+    ------
+    ValueError
+        If they differ in number, or an energy is not positive.
+    """
+
+    energies: FloatArray
+    tracks: Tracks
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "energies", np.atleast_1d(np.asarray(self.energies, dtype=float)))
+        if len(self.energies) != len(self.tracks):
+            raise ValueError(f"{len(self.energies)} energies do not go with {len(self.tracks)} tracks")
+        if not (np.isfinite(self.energies) & (self.energies > 0)).all():
+            wrong = self.energies[~(np.isfinite(self.energies) & (self.energies > 0))][0]
+            raise ValueError(f"energy {wrong!r} GeV is not a positive number")
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Lowest and highest kinetic energy, GeV."""
+        return float(self.energies.min()), float(self.energies.max())
+
+    def check(self, geometry: Calorimeter) -> None:
+        """Refuse tracks that miss the calorimeter.
+
+        Raises
+        ------
+        ValueError
+            If one does, or is too inclined.
+        """
+        tracks = self.tracks
+        misses = ~((abs(tracks.x) < geometry.width / 2) & (abs(tracks.y) < geometry.width / 2))
+        if misses.any():
+            x, y = tracks.x[misses][0], tracks.y[misses][0]
+            raise ValueError(
+                f"the track at x = {x:g} mm, y = {y:g} mm misses the front face of {geometry.name}, which reaches to "
+                f"{geometry.width / 2:g} mm on all sides"
+            )
+        if (steep := tracks.inclination > LARGEST_ANGLE).any():
+            raise ValueError(
+                f"inclination {tracks.inclination[steep][0]:.4g} rad is not within 0 to {LARGEST_ANGLE:.3g} rad "
+                "(75 degrees)"
+            )
+
+    def events(
+        self, start: int, stop: int, geometry: Calorimeter, generator: np.random.Generator
+    ) -> tuple[FloatArray, Tracks]:
+        """Kinetic energies, GeV, and tracks of the events from ``start`` to before ``stop``."""
+        del geometry, generator  # nothing to draw
+        return self.energies[start:stop], self.tracks[start:stop]
+
+    def describe(self) -> dict[str, Any]:
+        """For metadata: a checksum of the events."""
+        values = np.stack([self.energies, self.tracks.x, self.tracks.y, self.tracks.inclination, self.tracks.azimuth])
+        return {"given_events": hashlib.blake2b(values.tobytes(), digest_size=8).hexdigest()}

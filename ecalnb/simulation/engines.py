@@ -1,0 +1,136 @@
+"""The two engines behind one function: from primaries to images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ..geometry import Calorimeter, Tracks
+from .geant4 import Geant4Settings, run_geant4
+from .particles import Particle
+
+__all__ = ["ENGINES", "Engine", "FastEngine", "Geant4Engine", "make_engine"]
+
+FloatArray = npt.NDArray[np.float64]
+Images = npt.NDArray[np.float32]
+
+
+class Engine(Protocol):
+    """What an engine can do."""
+
+    @property
+    def block(self) -> int:
+        """Events that are simulated at a time."""
+
+    def check(self, particle: Particle, low: float, high: float) -> None:
+        """Refuse a particle or kinetic energies, GeV, that the engine cannot simulate, with a ValueError."""
+
+    def describe(self) -> dict[str, Any]:
+        """For metadata."""
+
+    def images(
+        self,
+        particle: Particle,
+        energies: FloatArray,
+        tracks: Tracks,
+        geometry: Calorimeter,
+        seed: np.random.SeedSequence,
+        on_event: Callable[[int], None],
+    ) -> Images:
+        """Cell energies, GeV, of events with these kinetic energies, GeV, and tracks."""
+
+
+@dataclass(frozen=True)
+class Geant4Engine:
+    """Geant4, in a process of its own for each block."""
+
+    settings: Geant4Settings = field(default_factory=Geant4Settings)
+    block: int = 50
+
+    def check(self, particle: Particle, low: float, high: float) -> None:
+        """Accept what its models are made for: all particles, 0.1 GeV to 100 TeV."""
+        _check_range(particle, low, high, 0.1, 1e5, "Geant4")
+
+    def describe(self) -> dict[str, Any]:
+        """For metadata."""
+        return self.settings.describe()
+
+    def images(
+        self,
+        particle: Particle,
+        energies: FloatArray,
+        tracks: Tracks,
+        geometry: Calorimeter,
+        seed: np.random.SeedSequence,
+        on_event: Callable[[int], None],
+    ) -> Images:
+        """Cell energies of a block."""
+        seeds = np.random.default_rng(seed).integers(1, 2**31, (len(energies), 2))
+        return run_geant4(particle.pdg, energies, tracks, seeds, self.settings, geometry, on_event=lambda: on_event(1))
+
+
+@dataclass(frozen=True)
+class FastEngine:
+    """The parameterised simulation of this package."""
+
+    block: int = 1000
+
+    def check(self, particle: Particle, low: float, high: float) -> None:
+        """Accept electrons, positrons and photons of 1 GeV to 4 TeV, hadrons of 5 GeV to 50 TeV."""
+        _check_range(particle, low, high, *((1, 4e3) if particle.electromagnetic else (5, 5e4)), "the fast engine")
+
+    def describe(self) -> dict[str, Any]:
+        """For metadata."""
+        return {"engine": "fast"}
+
+    def images(
+        self,
+        particle: Particle,
+        energies: FloatArray,
+        tracks: Tracks,
+        geometry: Calorimeter,
+        seed: np.random.SeedSequence,
+        on_event: Callable[[int], None],
+    ) -> Images:
+        """Cell energies of a block."""
+        raise NotImplementedError
+
+
+ENGINES: dict[str, Callable[..., Engine]] = {"fast": FastEngine, "geant4": Geant4Engine}
+
+
+def make_engine(name: str, **settings: Any) -> Engine:
+    """Engine of a name.
+
+    Parameters
+    ----------
+    name : {"fast", "geant4"}
+        The engine.
+    **settings
+        Those of :class:`~ecalnb.simulation.geant4.Geant4Settings`; the fast engine has none.
+
+    Raises
+    ------
+    ValueError
+        If there is no such engine, or it has no such setting.
+    """
+    if name not in ENGINES:
+        raise ValueError(f"engine {name!r} is not one of {', '.join(map(repr, ENGINES))}")
+    if name == "geant4":
+        return Geant4Engine(Geant4Settings(**settings))
+    if settings:
+        raise ValueError(f"the engine 'fast' has no setting {', '.join(settings)}; they belong to 'geant4'")
+    return FastEngine()
+
+
+def _check_range(particle: Particle, low: float, high: float, least: float, most: float, who: str) -> None:
+    for energy in (low, high):
+        if not least <= energy <= most:
+            raise ValueError(
+                f"kinetic energy {energy:g} GeV of a {particle.name} is out of the range of {who}, {least:g} to "
+                f"{most:g} GeV"
+            )

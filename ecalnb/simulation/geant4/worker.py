@@ -1,0 +1,113 @@
+"""One Geant4 process: ``python -m ecalnb.simulation.geant4.worker FOLDER``; :mod:`.run` starts it.
+
+Reads ``settings.json`` and ``events.npz`` of the folder, prints a line after each event, and writes ``images.npy``:
+energy deposits by cell in MeV, shape (n, n_layers, n_cells), float32.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+if __name__ != "__main__":
+    raise ImportError("ecalnb.simulation.geant4.worker is a program for a process of its own; use run_geant4")
+
+import geant4_pybind as g4
+
+from ecalnb.geometry import Calorimeter
+from ecalnb.simulation.geant4.detector import DEPOSIT, SENSITIVE, EcalConstruction, cell_energies
+from ecalnb.simulation.geant4.physics import EcalPhysics, apply_settings
+
+START_ABOVE = 1.0  # mm, so that the particle enters through the front face
+
+
+class Gun(g4.G4VUserPrimaryGeneratorAction):
+    """Shoots the event that is set: (pdg, kinetic energy GeV, x mm, y mm, slope x, slope y)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gun = g4.G4ParticleGun(1)
+        self.event: tuple[float, ...] = ()
+
+    def GeneratePrimaries(self, event: Any) -> None:
+        """Do what Geant4 calls this for."""
+        pdg, energy, x, y, slope_x, slope_y = self.event
+        self.gun.SetParticleDefinition(particle(int(pdg)))
+        self.gun.SetParticleEnergy(energy * g4.GeV)
+        self.gun.SetParticleMomentumDirection(g4.G4ThreeVector(slope_x, slope_y, 1).unit())
+        start = g4.G4ThreeVector(x - START_ABOVE * slope_x, y - START_ABOVE * slope_y, -START_ABOVE)
+        self.gun.SetParticlePosition(start)
+        self.gun.GeneratePrimaryVertex(event)
+
+
+class Collector(g4.G4UserEventAction):
+    """Puts the cells of each event into its image."""
+
+    def __init__(self, images: Any) -> None:
+        super().__init__()
+        self.images = images
+        self.number = 0
+
+    def EndOfEventAction(self, event: Any) -> None:
+        """Do what Geant4 calls this for."""
+        collection = g4.G4SDManager.GetSDMpointer().GetCollectionID(f"{SENSITIVE}/{DEPOSIT}")
+        cell_energies(event, collection, self.images[self.number])
+
+
+class Actions(g4.G4VUserActionInitialization):
+    """Hands both to Geant4."""
+
+    def __init__(self, gun: Gun, collector: Collector) -> None:
+        super().__init__()
+        self.gun, self.collector = gun, collector
+
+    def Build(self) -> None:
+        """Do what Geant4 calls this for."""
+        self.SetUserAction(self.gun)
+        self.SetUserAction(self.collector)
+
+
+def particle(pdg: int) -> Any:
+    """Particle of a PDG code; nuclei are 10LZZZAAAI."""
+    if pdg > 1_000_000_000:
+        return g4.G4IonTable.GetIonTable().GetIon(pdg // 10_000 % 1000, pdg // 10 % 1000, 0.0)
+    found = g4.G4ParticleTable.GetParticleTable().FindParticle(pdg)
+    if found is None:
+        raise SystemExit(f"Geant4 knows no particle with the PDG code {pdg}")
+    return found
+
+
+def main(folder: Path) -> None:
+    """Run the events of the folder."""
+    settings = json.loads((folder / "settings.json").read_text())
+    events = np.load(folder / "events.npz")
+    geometry = Calorimeter(**settings["geometry"])
+    images = np.zeros((len(events["primaries"]), geometry.n_layers * geometry.n_cells))
+    manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.SerialOnly)
+    command = g4.G4UImanager.GetUIpointer().ApplyCommand
+    command("/control/verbose 0")
+    command("/run/verbose 0")
+    construction = EcalConstruction(geometry, settings["homogenised"])
+    manager.SetUserInitialization(construction)
+    manager.SetUserInitialization(EcalPhysics(settings["physics"]))
+    apply_settings(settings["cut"])
+    gun, collector = Gun(), Collector(images)
+    manager.SetUserInitialization(Actions(gun, collector))
+    manager.Initialize()
+    for number, (primary, seeds) in enumerate(zip(events["primaries"], events["seeds"], strict=True)):
+        # Seeds of its own for each event: it is the same in whatever process it is made.
+        command(f"/random/setSeeds {seeds[0]} {seeds[1]}")
+        gun.event, collector.number = tuple(map(float, primary)), number
+        manager.BeamOn(1)
+        print("event", number, flush=True)  # noqa: T201  what the parent waits for
+    np.save(folder / "images.npy", images.reshape(-1, *geometry.shape).astype(np.float32))
+
+
+main(Path(sys.argv[1]))
+sys.stdout.flush()
+os._exit(0)  # Geant4 may crash when it is taken down
