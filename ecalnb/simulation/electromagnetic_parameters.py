@@ -38,20 +38,16 @@ class ElectromagneticParameters(NamedTuple):
     radiation_length: float
     # longitudinal
     reference_energy: float
-    critical_energy: float
-    gamma_shift: float
-    gamma_b: float
     energy_clip: FloatArray  # ln(E / reference) of the ends of the fitted range
+    shape_median: FloatArray  # (4, 2): norm, depth of the maximum, exponent, sum over the profile's; straight in ln(E / reference)
+    shape_log_sigma: FloatArray  # (4, 2)
+    shape_quantiles: FloatArray  # (4, nodes)
     knots: FloatArray
     correction: FloatArray  # (knots, 3): polynomial in ln(E / reference)
     log_sigma: FloatArray  # (knots, 2)
     nodes: FloatArray
     quantiles: FloatArray  # (knots, nodes)
-    cholesky: FloatArray  # (2, knots, knots): at the ends of the fitted range
-    white: FloatArray  # (2, knots)
-    contained: float
-    tail_length: float
-    total_variance: FloatArray  # (2,): stochastic and constant
+    cholesky: FloatArray  # (2, scores, scores): at the ends of the fitted range
     entry_density: float
     # lateral
     entry_nodes: FloatArray
