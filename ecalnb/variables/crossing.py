@@ -1,17 +1,13 @@
-"""Shower variables: what an image says about a shower, in numbers.
-
-A variable takes :class:`~ecalnb.showers.Showers` and returns a value an event. It uses the image and the track, never
-the truth, so that it means the same for simulated and for recorded events.
-"""
+"""Whether a particle crosses the calorimeter without a shower, and what it leaves."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from .showers import Showers
+from ..showers import Showers
 
-__all__ = ["crossing_probability", "lateral_tail", "mean_depth", "mip_deposit", "mip_like"]
+__all__ = ["crossing_probability", "mip_deposit", "mip_like"]
 
 
 def mip_like(
@@ -78,42 +74,3 @@ def mip_deposit(showers: Showers) -> npt.NDArray[np.float64]:
     path = geometry.path_length(showers.tracks).sum(axis=1)
     deposit = showers.energies * geometry.layer_thickness
     return np.divide(deposit, path, out=np.full(len(showers), np.nan), where=path > 0)
-
-
-def mean_depth(showers: Showers) -> npt.NDArray[np.float64]:
-    """Depth of the centre of gravity of the energy, in radiation lengths along the vertical, shape (n,).
-
-    NaN for an event without energy.
-    """
-    energy = showers.layer_energies
-    total = energy.sum(axis=1)
-    depth: npt.NDArray[np.float64] = energy @ showers.geometry.layer_depths_x0
-    return np.divide(depth, total, out=np.full(len(showers), np.nan), where=total > 0)
-
-
-def lateral_tail(showers: Showers, distance: float) -> npt.NDArray[np.float64]:
-    """Fraction of the energy in cells whose middle is further from the track than ``distance``, shape (n,).
-
-    Parameters
-    ----------
-    showers : Showers
-        Events with tracks.
-    distance : float
-        mm, along the coordinate that each layer measures.
-
-    Returns
-    -------
-    array, shape (n,)
-        NaN for an event without energy or track.
-    """
-    geometry = showers.geometry
-    result = np.full(len(showers), np.nan)
-    start = 0
-    for part in showers.batches(5000):
-        track = geometry.project(part.tracks)
-        away = abs(geometry.cell_centers() - track[:, :, None]) > distance
-        tail, total = (part.images * away).sum(axis=(1, 2), dtype=float), part.energies
-        known = np.isfinite(track).all(axis=1) & (total > 0)
-        np.divide(tail, total, out=result[start : start + len(part)], where=known)
-        start += len(part)
-    return result
