@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from functools import cache
+from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from .._toml import DATA
 from ..geometry import Calorimeter, Tracks
+from .electromagnetic import ENERGY_RANGE, simulate_electrons
+from .electromagnetic import Particle as Electromagnetic
 from .geant4 import Geant4Settings, run_geant4
+from .hadronic import HADRON_ENERGY_RANGE, Hadron, simulate_hadrons
 from .particles import Particle
 
 __all__ = ["ENGINES", "Engine", "FastEngine", "Geant4Engine", "make_engine"]
 
 FloatArray = npt.NDArray[np.float64]
 Images = npt.NDArray[np.float32]
+Truth = dict[str, FloatArray]  # columns of the event table
 
 
 class Engine(Protocol):
@@ -40,8 +47,8 @@ class Engine(Protocol):
         geometry: Calorimeter,
         seed: np.random.SeedSequence,
         on_event: Callable[[int], None],
-    ) -> Images:
-        """Cell energies, GeV, of events with these kinetic energies, GeV, and tracks."""
+    ) -> tuple[Images, Truth]:
+        """Cell energies, GeV, and truth of events with these kinetic energies, GeV, and tracks."""
 
 
 @dataclass(frozen=True)
@@ -67,10 +74,13 @@ class Geant4Engine:
         geometry: Calorimeter,
         seed: np.random.SeedSequence,
         on_event: Callable[[int], None],
-    ) -> Images:
+    ) -> tuple[Images, Truth]:
         """Cell energies of a block."""
         seeds = np.random.default_rng(seed).integers(1, 2**31, (len(energies), 2))
-        return run_geant4(particle.pdg, energies, tracks, seeds, self.settings, geometry, on_event=lambda: on_event(1))
+        images = run_geant4(
+            particle.pdg, energies, tracks, seeds, self.settings, geometry, on_event=lambda: on_event(1)
+        )
+        return images, {}
 
 
 @dataclass(frozen=True)
@@ -80,12 +90,18 @@ class FastEngine:
     block: int = 1000
 
     def check(self, particle: Particle, low: float, high: float) -> None:
-        """Accept electrons, positrons and photons of 1 GeV to 4 TeV, hadrons of 5 GeV to 50 TeV."""
-        _check_range(particle, low, high, *((1, 4e3) if particle.electromagnetic else (5, 5e4)), "the fast engine")
+        """Accept electrons, positrons, photons and hadrons within the ranges of the two models."""
+        if not particle.electromagnetic and particle.name not in get_args(Hadron):
+            known = ", ".join(("electron", "positron", "photon", *get_args(Hadron)))
+            raise ValueError(
+                f"the engine 'fast' has no {particle.name}; expected one of {known}, or the engine 'geant4'"
+            )
+        limits = ENERGY_RANGE if particle.electromagnetic else HADRON_ENERGY_RANGE
+        _check_range(particle, low, high, *limits, "the engine 'fast'")
 
     def describe(self) -> dict[str, Any]:
-        """For metadata."""
-        return {"engine": "fast"}
+        """For metadata: the parameters, by a checksum of their files."""
+        return {"engine": "fast", "parameters": _checksum()}
 
     def images(
         self,
@@ -95,9 +111,26 @@ class FastEngine:
         geometry: Calorimeter,
         seed: np.random.SeedSequence,
         on_event: Callable[[int], None],
-    ) -> Images:
-        """Cell energies of a block."""
-        raise NotImplementedError
+    ) -> tuple[Images, Truth]:
+        """Cell energies of a block, and where hadrons interacted first."""
+        generator = np.random.default_rng(seed)
+        truth: Truth = {}
+        if particle.electromagnetic:
+            name = cast(Electromagnetic, particle.name)
+            images = simulate_electrons(energies, tracks, geometry, generator, name)
+        else:
+            images, depths = simulate_hadrons(
+                cast(Hadron, particle.name), energies, tracks, geometry, generator, return_truth=True
+            )
+            truth["interaction_depth"] = depths
+        on_event(len(images))
+        return images, truth
+
+
+@cache
+def _checksum() -> str:
+    files = sorted((DATA / "simulation").iterdir())
+    return hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=8).hexdigest()
 
 
 ENGINES: dict[str, Callable[..., Engine]] = {"fast": FastEngine, "geant4": Geant4Engine}

@@ -23,6 +23,7 @@ from ..showers import Showers
 from .beam import Beam, GivenEvents
 from .engines import Engine
 from .particles import Particle
+from .response import find_detector, respond
 
 __all__ = ["Run"]
 
@@ -68,6 +69,7 @@ class Run:
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed {self.seed!r} is not within 0 to 2^63 - 1")
         self.source.check(self.geometry)
+        find_detector(self.detector)
         self.engine.check(self.particle, *self.source.limits)
 
     @property
@@ -104,10 +106,11 @@ class Run:
         stop = start + self.size(block)
         # The events of a block do not depend on n, so all of it is drawn even where only a part is wanted.
         whole = start + self.engine.block if isinstance(self.source, Beam) else stop
-        for_source, for_engine = np.random.SeedSequence(self.seed, spawn_key=(block,)).spawn(2)
+        for_source, for_engine, for_detector = np.random.SeedSequence(self.seed, spawn_key=(block,)).spawn(3)
         energies, tracks = self.source.events(start, whole, self.geometry, np.random.default_rng(for_source))
         energies, tracks = energies[: stop - start], tracks[: stop - start]
-        images = self.engine.images(self.particle, energies, tracks, self.geometry, for_engine, on_event)
+        images, truth = self.engine.images(self.particle, energies, tracks, self.geometry, for_engine, on_event)
+        images = respond(images, find_detector(self.detector), self.geometry, np.random.default_rng(for_detector))
         table = pd.DataFrame(
             {
                 "file_id": np.full(len(images), self.key),
@@ -121,6 +124,7 @@ class Run:
                 "track_y": tracks.y,
                 "track_inclination": tracks.inclination,
                 "track_azimuth": tracks.azimuth,
+                **truth,
             }
         )
         return Showers(images, table, self.geometry, {"simulation": self.description})
