@@ -35,11 +35,10 @@ def shower_axis(showers: Showers) -> Tracks:
         NaN for an event with energy in fewer than two layers of a view.
     """
     geometry = showers.geometry
-    lines = np.full((2, 2, len(showers)), np.nan)
-    for view, line in zip(("x", "y"), lines, strict=True):
-        layers = geometry.layers(view)
+    x_line, y_line = np.full((2, 2, len(showers)), np.nan)
+    for layers, line in ((geometry.layers("x"), x_line), (geometry.layers("y"), y_line)):
         _fit_lines(showers.images, layers, geometry.layer_depths, geometry.cell_centers(), line)
-    (x, slope_x), (y, slope_y) = lines
+    (x, slope_x), (y, slope_y) = x_line, y_line
     return Tracks(
         np.where(np.isnan(y), np.nan, x),
         np.where(np.isnan(x), np.nan, y),

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..showers import Showers
+from ._ratio import ratio
 
 __all__ = ["crossing_probability", "mip_deposit", "mip_like"]
 
@@ -73,4 +74,4 @@ def mip_deposit(showers: Showers) -> npt.NDArray[np.float64]:
     geometry = showers.geometry
     path = geometry.path_length(showers.tracks).sum(axis=1)
     deposit = showers.energies * geometry.layer_thickness
-    return np.divide(deposit, path, out=np.full(len(showers), np.nan), where=path > 0)
+    return ratio(deposit, path)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from .._compiled import jit
 from ..geometry import Tracks
 from ..showers import Showers
+from ._ratio import ratio
 from .axis import shower_axis
 
 __all__ = ["core_fraction", "energy_near", "hit_cells", "lateral_rms", "lateral_tail", "maximum_cell_fraction"]
@@ -38,7 +39,7 @@ def core_fraction(showers: Showers, cells: int = 1, axis: Tracks | None = None) 
         raise ValueError(f"cells is {cells!r}; expected 0 (the cell on the axis) or more on either side")
     axis = shower_axis(showers) if axis is None else axis
     near = energy_near(showers, axis, (cells + 0.5) * showers.geometry.cell_pitch)
-    return _ratio(near.sum(axis=1), showers.energies)
+    return ratio(near.sum(axis=1), showers.energies)
 
 
 def tail_fraction(showers: Showers, cells: int = 5, axis: Tracks | None = None) -> FloatArray:
@@ -63,7 +64,7 @@ def lateral_tail(showers: Showers, distance: float) -> FloatArray:
     """
     total = showers.energies
     near = energy_near(showers, showers.tracks, distance).sum(axis=1)
-    return _ratio(np.maximum(total - near, 0), total)
+    return ratio(np.maximum(total - near, 0), total)
 
 
 def lateral_rms(
@@ -90,7 +91,7 @@ def lateral_rms(
     axis = shower_axis(showers) if axis is None else axis
     distance = (cells + 0.5) * showers.geometry.cell_pitch
     squares, energy = (_weighted_near(showers, axis, distance, power)[:, layers].sum(axis=1) for power in (2, 0))
-    return np.sqrt(_ratio(squares, energy))
+    return np.sqrt(ratio(squares, energy))
 
 
 def neighbour_ratios(showers: Showers) -> tuple[FloatArray, FloatArray]:
@@ -103,12 +104,12 @@ def neighbour_ratios(showers: Showers) -> tuple[FloatArray, FloatArray]:
     """
     sums = np.zeros((len(showers), 3))
     _neighbour_sums(showers.images, sums)
-    return _ratio(sums[:, 0], sums[:, 1]), _ratio(sums[:, 1], sums[:, 2])
+    return ratio(sums[:, 0], sums[:, 1]), ratio(sums[:, 1], sums[:, 2])
 
 
 def maximum_cell_fraction(showers: Showers) -> FloatArray:
     """Fraction of the energy in the highest cell, shape (n,); NaN for an event without energy."""
-    return _ratio(showers.images.max(axis=(1, 2)).astype(float), showers.energies)
+    return ratio(showers.images.max(axis=(1, 2)).astype(float), showers.energies)
 
 
 def hit_cells(showers: Showers, threshold: float = 0.002) -> FloatArray:
@@ -116,11 +117,6 @@ def hit_cells(showers: Showers, threshold: float = 0.002) -> FloatArray:
     counts = np.zeros(len(showers))
     _count_above(showers.images, np.float32(threshold), counts)
     return counts
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Quotient; NaN where the denominator is not positive."""
-    return np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0)
 
 
 def _weighted_near(showers: Showers, axis: Tracks, distance: float, power: int) -> FloatArray:

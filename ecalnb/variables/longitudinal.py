@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..showers import Showers
+from ._ratio import ratio
 from .lateral import energy_near
 from .profile import track_depths_x0
 
@@ -22,7 +23,7 @@ def mean_depth(showers: Showers) -> FloatArray:
     """
     energy = showers.layer_energies
     depth: FloatArray = energy @ showers.geometry.layer_depths_x0
-    return _ratio(depth, energy.sum(axis=1))
+    return ratio(depth, energy.sum(axis=1))
 
 
 def longitudinal_moments(showers: Showers) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -36,24 +37,24 @@ def longitudinal_moments(showers: Showers) -> tuple[FloatArray, FloatArray, Floa
     """
     energy = showers.layer_energies
     total, depth = energy.sum(axis=1), track_depths_x0(showers)
-    mean = _ratio((energy * depth).sum(axis=1), total)
-    variance, third = (_ratio((energy * (depth - mean[:, None]) ** k).sum(axis=1), total) for k in (2, 3))
+    mean = ratio((energy * depth).sum(axis=1), total)
+    variance, third = (ratio((energy * (depth - mean[:, None]) ** k).sum(axis=1), total) for k in (2, 3))
     spread = np.sqrt(variance)
-    return mean, spread, _ratio(third, spread**3)
+    return mean, spread, ratio(third, spread**3)
 
 
 def first_layers_fraction(showers: Showers, n_layers: int = 2) -> FloatArray:
     """Fraction of the energy in the first layers, shape (n,); NaN for an event without energy."""
     _check_layers(showers, n_layers)
     energy = showers.layer_energies
-    return _ratio(energy[:, :n_layers].sum(axis=1), energy.sum(axis=1))
+    return ratio(energy[:, :n_layers].sum(axis=1), energy.sum(axis=1))
 
 
 def last_layers_fraction(showers: Showers, n_layers: int = 2) -> FloatArray:
     """Fraction of the energy in the last layers, shape (n,); NaN for an event without energy."""
     _check_layers(showers, n_layers)
     energy = showers.layer_energies
-    return _ratio(energy[:, -n_layers:].sum(axis=1), energy.sum(axis=1))
+    return ratio(energy[:, -n_layers:].sum(axis=1), energy.sum(axis=1))
 
 
 def start_layer(
@@ -109,12 +110,7 @@ def second_bump(showers: Showers) -> FloatArray:
     energy = layers[:, :-2] + layers[:, 1:-1] + layers[:, 2:]
     before = np.maximum.accumulate(energy, axis=1)
     after = np.maximum.accumulate(energy[:, ::-1], axis=1)[:, ::-1]
-    return _ratio((np.minimum(before, after) - energy).max(axis=1), energy.max(axis=1))
-
-
-def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
-    """Quotient; NaN where the denominator is not positive."""
-    return np.divide(numerator, denominator, out=np.full(len(numerator), np.nan), where=denominator > 0)
+    return ratio((np.minimum(before, after) - energy).max(axis=1), energy.max(axis=1))
 
 
 def _check_layers(showers: Showers, n_layers: int) -> None:
