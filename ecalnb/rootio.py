@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,11 +40,14 @@ class Tree:
         Its name in the file.
     source : object
         What uproot made of it.
+    notes : dict of str
+        Texts that stand beside the tree in the file, by name.
     """
 
     path: Path
     name: str
     source: Any
+    notes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def is_rntuple(self) -> bool:
@@ -168,12 +171,14 @@ def open_tree(path: Path, name: str) -> Iterator[Tree]:
             if len(cycles) > 1:
                 log.info("%s: the tree %r has cycles %s; reading the highest", path, name, ", ".join(map(str, cycles)))
             source = file[f"{name};{cycles[-1]}"] if cycles else None
+            texts = [key.rpartition(";")[0] for key, kind in classes.items() if kind == "TObjString"]
+            notes = {key: str(file[key]) for key in texts}
         except Exception as error:
             raise RootError(f"{path}: its trees cannot be read; the file is damaged ({first_line(error)})") from error
         if source is None:
             there = sorted({key.rpartition(";")[0] for key in trees})
             raise RootError(f"{path} has no tree {name!r}; it has {', '.join(map(repr, there)) or 'no tree at all'}")
-        yield Tree(path, name, source)
+        yield Tree(path, name, source, notes)
 
 
 def write_tree(
@@ -182,6 +187,7 @@ def write_tree(
     chunks: Iterable[Mapping[str, Any]],
     *,
     title: str = "",
+    notes: Mapping[str, str] | None = None,
     level: int = 5,
     overwrite: bool = False,
 ) -> int:
@@ -193,6 +199,8 @@ def write_tree(
         The file.
     name, title : str
         Of the tree.
+    notes : dict of str, optional
+        Texts to write beside the tree, by name.
     chunks : iterable of dict
         Arrays of equal length by branch: numpy (n,) or (n, m), or awkward for a branch of variable length, which
         gets a counter branch ``n<branch>``. All chunks have the branches of the first.
@@ -232,6 +240,8 @@ def write_tree(
             entries += length
         if tree is None:
             raise RootError(f"{path} is not written: there are no events")
+        for key, text in (notes or {}).items():
+            file[key] = text
     return entries
 
 

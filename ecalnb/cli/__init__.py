@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from . import data, models, series
+from . import data, models, series, simulate
 
 __all__ = ["app", "main"]
 
@@ -34,6 +34,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="`ecalnb COMMAND --help` explains a command. The notebooks tell the story: `ecalnb lab` opens them.",
 )
+app.command()(simulate.simulate)
 app.command()(data.convert)
 app.command()(models.train)
 app.command()(models.predict)
@@ -58,7 +59,7 @@ def _common(
 ) -> None:
     """Particle identification with the AMS-02 electromagnetic calorimeter (ECAL), from ROOT files to figures.
 
-    [bold]convert[/bold] reads ROOT ntuples into a store, [bold]train[/bold] trains a model on it, [bold]predict[/bold]
+    [bold]simulate[/bold] makes events, [bold]convert[/bold] reads ROOT ntuples into a store, [bold]train[/bold] trains a model on it, [bold]predict[/bold]
     scores events; [bold]run[/bold] executes the notebook series that does all of this.
     """
 
@@ -120,7 +121,8 @@ def _sentence(error: Exception) -> str:
 
 def _missing_module(error: ModuleNotFoundError) -> str:
     extras = {
-        "train": ("torch", "timm", "pytorch_lightning", "lightning", "safetensors"),
+        "train": ("torch", "timm", "pytorch_lightning", "lightning", "safetensors", "xgboost"),
+        "geant4": ("geant4_pybind", "xraydb"),
         "notebooks": ("snakemake", "papermill", "jupyterlab", "ipykernel", "nbclient", "ipywidgets"),
     }
     name = (error.name or "").split(".")[0]

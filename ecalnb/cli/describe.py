@@ -95,6 +95,7 @@ def _ntuple(path: Path) -> Facts:
         **_table_facts(first.table),
         "image": f"{first.geometry.n_layers} x {first.geometry.n_cells} cells",
         "bad cells": first.metadata.get("bad_cells"),
+        **({"simulation": first.metadata["provenance"]} if "provenance" in first.metadata else {}),
         "columns": list(first.table.columns),
     }
 

@@ -14,6 +14,8 @@ names, else missing.
 
 from __future__ import annotations
 
+import itertools
+import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -27,7 +29,7 @@ from ..rootio import RootError, chunk_entries, find_files, open_tree, write_tree
 from ..schema import Schema, load_schema
 from ..showers import Showers
 from .cells import BadCells, BadCellsPolicy
-from .reader import Source, TreeReader
+from .reader import NOTE, PROVENANCE, Source, TreeReader
 from .writer import branches
 
 __all__ = ["BadCells", "BadCellsPolicy", "Dataset", "Files", "count", "iterate", "load_datasets", "read", "write"]
@@ -207,7 +209,9 @@ def write(
 
     Cells and columns come back as they were, to the precision of float32 in the file's units, with their event keys;
     those that were read with the same schema come back exactly. A column that the schema does not know is not written,
-    and neither is ``label``: the column ``pdg`` is what says it in a file. The log names what is not written.
+    and neither is ``label``: the column ``pdg`` is what says it in a file. The log names what is not written. What made
+    the events, ``metadata["provenance"]`` of the first of them, goes into the file too, as the text
+    ``ecalnb_provenance`` beside the tree.
 
     Parameters
     ----------
@@ -239,11 +243,14 @@ def write(
         raise ValueError(f"cell_bits {cell_bits!r} is not a number of bits from 2 to 24")
     path, layout = Path(path).expanduser(), load_schema(schema)
     chunks = iter([showers] if isinstance(showers, Showers) else showers)
+    first = next(chunks, None)
+    known = {} if first is None else first.metadata.get(PROVENANCE, {})
     return write_tree(
         path,
         layout.tree,
-        (branches(part, layout, path, cell_bits) for part in chunks),
+        (branches(part, layout, path, cell_bits) for part in itertools.chain([] if first is None else [first], chunks)),
         title="ECAL events",
+        notes={NOTE: json.dumps(known)} if known else None,
         level=level,
         overwrite=overwrite,
     )

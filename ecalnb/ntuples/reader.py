@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -20,9 +21,12 @@ from ..schema import UNITS, Column, Schema, TrackPosition
 from ..showers import Showers
 from .cells import BadCells, BadCellsPolicy, CellReader
 
-__all__ = ["KEY_BRANCHES", "Source", "TreeReader"]
+__all__ = ["KEY_BRANCHES", "NOTE", "PROVENANCE", "Source", "TreeReader"]
 
 log = logging.getLogger(__name__)
+
+PROVENANCE, NOTE = "provenance", "ecalnb_provenance"
+"""Where simulated events come from: the key in ``Showers.metadata``, and the text in the file, which is JSON."""
 
 KEY_BRANCHES = {"file_id": "ecalnb_file_id", "entry": "ecalnb_entry"}
 TABLE_CHUNKS = 8  # chunks whose table is made at a time: it is small beside the images, and each making costs some ms
@@ -67,6 +71,7 @@ class TreeReader:
         self.wanted = None if columns is None else set(columns)
         self.tracks = [track for track in self.schema.tracks if self._has(f"{track.name}_x", f"{track.name}_y")]
         self.file_id = file_id(source.path)
+        self.provenance = {PROVENANCE: json.loads(tree.notes[NOTE])} if NOTE in tree.notes else {}
         branches = [column.branch for column in self.columns] + [track.z for track in self.tracks if track.z in there]
         self.pdg_branch = next((c.branch for c in self.schema.columns if c.name == "pdg" and c.branch in there), None)
         branches += [self.pdg_branch] if self.pdg_branch else []
@@ -86,6 +91,7 @@ class TreeReader:
                 "entries": [first, first + len(cells)],
                 "schema": self.schema.name,
                 **self.source.metadata,
+                **self.provenance,
                 "bad_cells": report.to_dict(),
             }
             showers = Showers(cells.reshape(-1, *self.geometry.shape), table, self.geometry, metadata)

@@ -107,7 +107,7 @@ def simulate(particle: str, n: int | None = None, *, jobs: int = 1, **options: A
     Returns
     -------
     Showers
-        ``metadata["simulation"]`` says what made them.
+        ``metadata["provenance"]`` says what made them.
 
     Raises
     ------

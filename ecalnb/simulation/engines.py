@@ -164,6 +164,6 @@ def _check_range(particle: Particle, low: float, high: float, least: float, most
     for energy in (low, high):
         if not least <= energy <= most:
             raise ValueError(
-                f"kinetic energy {energy:g} GeV of a {particle.name} is out of the range of {who}, {least:g} to "
+                f"{particle.name} with a kinetic energy of {energy:g} GeV is out of the range of {who}, {least:g} to "
                 f"{most:g} GeV"
             )

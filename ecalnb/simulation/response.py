@@ -117,12 +117,9 @@ def apply(showers: Showers, detector: str = "nominal", seed: int | np.random.Gen
         If there is no such detector, or the events have been seen by one already.
     """
     found = find_detector(detector)
-    simulation = showers.metadata.get("simulation")
-    before = simulation.get("detector", "ideal") if isinstance(simulation, dict) else "ideal"
-    if before != "ideal":
+    provenance = dict(showers.metadata.get("provenance", {}))
+    if (before := provenance.get("detector", "ideal")) != "ideal":
         raise ValueError(f"the events have the response of the detector {before!r} already; expected 'ideal' ones")
     images = respond(showers.images, found, showers.geometry, np.random.default_rng(seed))
-    metadata = {**showers.metadata}
-    if isinstance(simulation, dict):
-        metadata["simulation"] = {**simulation, "detector": detector}
+    metadata = {**showers.metadata, "provenance": {**provenance, "detector": detector}}
     return Showers(images, showers.table, showers.geometry, metadata)

@@ -127,4 +127,4 @@ class Run:
                 **truth,
             }
         )
-        return Showers(images, table, self.geometry, {"simulation": self.description})
+        return Showers(images, table, self.geometry, {"provenance": self.description})

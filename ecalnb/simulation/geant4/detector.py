@@ -1,10 +1,12 @@
 """The calorimeter as Geant4 volumes. Imported only where Geant4 runs.
 
 A layer is a row of cells; a cell is a stack of slabs, in which round fibres lie side by side in a mixture of lead and
-glue, neighbouring slabs staggered by half a pitch. The borders of slabs and pitches end steps, which matters: with the
-fibres put straight into a layer Geant4 is 1.5 times faster and sees 2 % more energy in them (10.21 +- 0.02 GeV where it
-is 10.0 here), because its multiple scattering depends on the length of steps. In the homogenised calorimeter a cell is filled with the mean
-material instead, which is several times faster; all energy deposits then count, and sampling fluctuations are absent.
+glue, neighbouring slabs staggered by half a pitch. The borders of slabs and pitches end steps, and that matters: with
+the fibres put straight into a layer Geant4 is 1.5 times faster and sees 2 % more energy in them (10.21 +- 0.02 GeV
+where it is 10.0 here), because its multiple scattering depends on the length of steps.
+
+In the homogenised calorimeter a cell is filled with the mean material instead, which is several times faster; all
+energy deposits then count, and sampling fluctuations are absent.
 """
 
 from __future__ import annotations
