@@ -59,8 +59,9 @@ def _common(
 ) -> None:
     """Particle identification with the AMS-02 electromagnetic calorimeter (ECAL), from ROOT files to figures.
 
-    [bold]simulate[/bold] makes events, [bold]convert[/bold] reads ROOT ntuples into a store, [bold]train[/bold] trains a
-    model on it, [bold]predict[/bold] scores events; [bold]run[/bold] executes the notebook series that does all of this.
+    [bold]simulate[/bold] makes events, [bold]convert[/bold] reads ROOT ntuples into a store, [bold]train[/bold]
+    trains a model on it, [bold]predict[/bold] scores events; [bold]run[/bold] executes the notebook series that does
+    all of this.
     """
 
 
