@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .._compiled import jit
 from ..geometry import AMS, Calorimeter, Tracks
 from .electromagnetic_parameters import ElectromagneticParameters, load_parameters
-from .lateral import share_layer
+from .lateral import N_MODES, share_layer
 from .longitudinal import draw_profile
 
 __all__ = ["ENERGY_RANGE", "Particle", "add_electron", "add_photon", "simulate_electrons", "view_codes"]
@@ -68,16 +68,44 @@ def add_electron(image, energy, x, y, depth, slope_x, slope_y, views, parameters
     layer_energy = np.empty(n_layers)
     layer_depth = np.empty(n_layers)
     centre = draw_profile(energy, depth, secant, n_layers, p, generator, layer_energy, layer_depth)
+    scaled = math.log(energy / p.reference_energy)
+    modes = np.empty(N_MODES)
+    for i in range(N_MODES):
+        modes[i] = generator.standard_normal()
     for layer in range(int(depth / p.thickness), n_layers):
+        for i in range(N_MODES):
+            memory = p.mode_memory[max(i - 1, 0)]
+            modes[i] = memory * modes[i] + math.sqrt(1 - memory * memory) * generator.standard_normal()
         top = max(layer * p.thickness, depth)
         bottom = (layer + 1) * p.thickness
         path = 0.5 * (top + bottom) - depth
         at_x, at_y = x + slope_x * path, y + slope_y * path
-        measures_x = views[layer] == 0
-        measured, slope, other = (at_x, slope_x, at_y) if measures_x else (at_y, slope_y, at_x)
+        view = views[layer]
+        measured, slope, other = (at_x, slope_x, at_y) if view == 0 else (at_y, slope_y, at_x)
         crossing = abs(slope) * (bottom - top)
         age = layer_depth[layer] / centre
-        share_layer(image, layer, layer_energy[layer], measured, other, crossing, layer_depth[layer], age, p, generator)
+        share_layer(image, layer, layer_energy[layer], measured, other, crossing, layer_depth[layer], age, scaled,
+                    modes, view, p, generator)  # fmt: skip
+    _add_dust(image, scaled, x, y, depth, slope_x, slope_y, views, p, generator)
+
+
+@jit
+def _add_dust(image, scaled, x, y, depth, slope_x, slope_y, views, p, generator):  # type: ignore[no-untyped-def]
+    """Add tiny deposits far around the axis: low-energy photons and neutrons, in clusters, with log-flat energies."""
+    rate = p.dust_rate * math.exp(p.dust_power * scaled) / p.dust_cluster
+    count = generator.poisson(generator.standard_gamma(rate) * p.dust_cluster)
+    for _ in range(count):
+        down = generator.random() * p.dust_depth
+        layer = int((depth + down) / p.thickness)
+        log_energy = p.dust_log_energy[0] + (p.dust_log_energy[1] - p.dust_log_energy[0]) * generator.random()
+        aside = p.dust_width * generator.standard_normal()
+        if layer < image.shape[0]:
+            along, across = x + slope_x * down, y + slope_y * down
+            if views[layer] == 0:
+                along += aside
+            else:
+                across += aside
+            _deposit(image, math.exp(log_energy), along, across, depth + down, views, p)
 
 
 @jit

@@ -20,7 +20,7 @@ PARAMETER_FILE = DATA / "simulation" / "electromagnetic.json"
 """The fitted values, with what they were fitted to; written by :mod:`ecalnb.simulation.fit_electromagnetic`."""
 
 FORMAT = 1
-LATERAL_STEP = 0.25
+LATERAL_STEP = 0.5
 LATERAL_RANGE = 400.0
 
 FloatArray = npt.NDArray[np.float64]
@@ -39,25 +39,40 @@ class ElectromagneticParameters(NamedTuple):
     # longitudinal
     reference_energy: float
     energy_clip: FloatArray  # ln(E / reference) of the ends of the fitted range
-    shape_median: FloatArray  # (4, 2): norm, depth of the maximum, exponent, sum over the profile's; straight in ln(E / reference)
-    shape_log_sigma: FloatArray  # (4, 2)
-    shape_quantiles: FloatArray  # (4, nodes)
+    shape_median: FloatArray  # (2, 2): depth of the maximum, exponent; straight in ln(E / reference)
+    shape_log_sigma: FloatArray  # (2, 2)
+    shape_quantiles: FloatArray  # (3, nodes): those, and the sampling of the total
     knots: FloatArray
     correction: FloatArray  # (knots, 3): polynomial in ln(E / reference)
     log_sigma: FloatArray  # (knots, 2)
     nodes: FloatArray
     quantiles: FloatArray  # (knots, nodes)
     cholesky: FloatArray  # (2, scores, scores): at the ends of the fitted range
+    contained: float
+    tail_length: float
+    total_variance: FloatArray  # (2,): stochastic, constant
     entry_density: float
     # lateral
     entry_nodes: FloatArray
     age_nodes: FloatArray
     lateral_step: float
-    lateral_table: FloatArray  # (entry + age nodes, positions): integral of the density from 0 to a distance
+    lateral_table: FloatArray  # (positions, entry + age nodes, core and wide): integral from 0 to a distance
+    wide_logit: FloatArray  # (entry + age nodes, 2): log odds of the wide part, straight in ln(E / reference)
+    mode_sigma: FloatArray  # (entry + age nodes, 3): position in mm, log of the width, log odds of the wide part
+    mode_slope: FloatArray  # (3,): power of the energy
+    mode_memory: FloatArray  # (3,): correlation from one layer to the next
     # cells
+    spot_weights: FloatArray  # (2,)
+    spot_means: FloatArray  # (2,)
+    spot_shapes: FloatArray  # (2,)
     spot_mean: float
     spot_shape: float
-    tiny_rate: float
+    dust_rate: float  # at the reference energy
+    dust_power: float
+    dust_cluster: float
+    dust_width: float
+    dust_depth: float
+    dust_log_energy: FloatArray  # (2,)
     # photons
     photon_log_energy: FloatArray
     photon_path: FloatArray
@@ -88,14 +103,25 @@ def make_parameters(values: dict[str, Any], geometry: Calorimeter) -> Electromag
     arrays = {key: np.array(value, dtype=float) for key, value in values.items() if isinstance(value, list)}
     numbers = {key: float(value) for key, value in values.items() if not isinstance(value, list)}
     weights, scales = arrays.pop("lateral_weights"), arrays.pop("lateral_scales")
+    is_wide = scales > numbers.pop("wide_scale")
     positions = np.arange(0, LATERAL_RANGE + LATERAL_STEP / 2, LATERAL_STEP)
-    table = (stdtr(4, positions[:, None] / scales) - 0.5) @ weights.T
+    integrals = stdtr(4, positions[:, None] / scales) - 0.5
+    parts = [integrals @ _normalised(np.where(kind, weights, 0)).T for kind in (~is_wide, is_wide)]
+    means, shapes = arrays["spot_means"], arrays["spot_shapes"]
+    mean = float(arrays["spot_weights"] @ means)
+    variance = float(arrays["spot_weights"] @ (means**2 * (1 + 1 / shapes))) - mean**2
     return ElectromagneticParameters(
         pitch=geometry.cell_pitch,
         thickness=geometry.layer_thickness,
         half_width=geometry.width / 2,
         lateral_step=LATERAL_STEP,
-        lateral_table=np.ascontiguousarray(table.T),
+        lateral_table=np.ascontiguousarray(np.stack(parts, axis=-1)),
+        spot_mean=mean,
+        spot_shape=mean**2 / variance,
         **arrays,
         **numbers,
     )
+
+
+def _normalised(weights: FloatArray) -> FloatArray:
+    return weights / weights.sum(axis=1, keepdims=True)

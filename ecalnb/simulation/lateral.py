@@ -1,7 +1,7 @@
 """Sharing of a layer's energy among its cells.
 
 A layer measures one coordinate, its fibres run along the whole other one: only the density projected on the measured
-coordinate matters, and a cell's part is a difference of its integral, exactly.
+coordinate matters, and the part of a cell is a difference of its integral, exactly.
 """
 
 from __future__ import annotations
@@ -12,82 +12,107 @@ import numpy as np
 
 from .._compiled import jit
 
-__all__ = ["share_layer"]
+__all__ = ["N_MODES", "share_layer"]
 
-FEW_SPOTS = 12.0
-"""Below so many spots in a layer, or so few in the cells far outside, spots are drawn one by one."""
+N_MODES = 4
+"""Fluctuations of the lateral shape: position in x, position in y, width, weight of the wide part."""
 
-FAR_SPOTS = 0.02
+FEW_SPOTS = 10.0
+"""Below so many spots in a layer they are drawn one by one."""
+
+FAR_SPOTS = 0.3
+"""Cells that expect fewer spots than this are not visited: the spots beyond are drawn one by one."""
+
+LONGEST_STEP = 3.0
+"""The axis' way across a layer is averaged in steps of at most this, mm."""
 
 
 @jit
-def _rows(depth, age, p, rows, weights):  # type: ignore[no-untyped-def]
-    """Rows of the lateral table to blend, and their weights: entry layers by depth, the others by age."""
+def _bracket(value, nodes):  # type: ignore[no-untyped-def]
+    """Node below a value and the weight of the next one."""
+    node = 0
+    while node < len(nodes) - 2 and value > nodes[node + 1]:
+        node += 1
+    fraction = (value - nodes[node]) / (nodes[node + 1] - nodes[node])
+    return node, min(max(fraction, 0.0), 1.0)
+
+
+@jit
+def _blend(depth, age, p, rows, weights):  # type: ignore[no-untyped-def]
+    """Rows of the lateral tables to blend, and their weights: by depth near the entry, by age later; how many."""
     n_entry = len(p.entry_nodes)
-    late = (depth - p.entry_nodes[n_entry - 1]) / (p.entry_nodes[1] - p.entry_nodes[0])
-    late = min(max(late, 0.0), 1.0)
-    position = 0
-    while position < n_entry - 2 and depth > p.entry_nodes[position + 1]:
-        position += 1
-    fraction = (depth - p.entry_nodes[position]) / (p.entry_nodes[position + 1] - p.entry_nodes[position])
-    fraction = min(max(fraction, 0.0), 1.0)
-    rows[0], weights[0] = position, (1 - late) * (1 - fraction)
-    rows[1], weights[1] = position + 1, (1 - late) * fraction
-    n_age = len(p.age_nodes)
-    position = 0
-    while position < n_age - 2 and age > p.age_nodes[position + 1]:
-        position += 1
-    fraction = (age - p.age_nodes[position]) / (p.age_nodes[position + 1] - p.age_nodes[position])
-    fraction = min(max(fraction, 0.0), 1.0)
-    rows[2], weights[2] = n_entry + position, late * (1 - fraction)
-    rows[3], weights[3] = n_entry + position + 1, late * fraction
+    last = p.entry_nodes[n_entry - 1]
+    late = min(max((depth - last) / (last - p.entry_nodes[n_entry - 2]), 0.0), 1.0)
+    count = 0
+    for part in range(2):
+        share = late if part else 1 - late
+        node, fraction = _bracket(age, p.age_nodes) if part else _bracket(depth, p.entry_nodes)
+        for i in range(2):
+            weight = share * (fraction if i else 1 - fraction)
+            if weight > 0:
+                rows[count] = part * n_entry + node + i
+                weights[count] = weight
+                count += 1
+    return count
 
 
 @jit
-def _integral(distance, p, rows, weights):  # type: ignore[no-untyped-def]
-    """Part of the energy between the axis and a signed distance from it; negative on the negative side."""
-    position = abs(distance) / p.lateral_step
-    last = p.lateral_table.shape[1] - 1
-    step = min(int(position), last - 1)
-    fraction = min(position - step, 1.0)
+def _integral(distance, table, count, rows, core, wide):  # type: ignore[no-untyped-def]
+    """Part of the energy between the axis and a signed distance in steps of the table; negative on its other side."""
+    position = abs(distance)
+    step = min(int(position), table.shape[0] - 2)
+    above = min(position - step, 1.0)
     value = 0.0
-    for i in range(4):
-        if weights[i] > 0:
-            row = p.lateral_table[rows[i]]
-            value += weights[i] * (row[step] * (1 - fraction) + row[step + 1] * fraction)
+    for i in range(count):
+        row = rows[i]
+        low = core[i] * table[step, row, 0] + wide[i] * table[step, row, 1]
+        high = core[i] * table[step + 1, row, 0] + wide[i] * table[step + 1, row, 1]
+        value += low + above * (high - low)
     return value if distance > 0 else -value
 
 
 @jit
-def _smeared(distance, crossing, p, rows, weights):  # type: ignore[no-untyped-def]
-    """`_integral` averaged over the way that the axis crosses in the layer."""
-    steps = int(crossing / 2.0) + 1
-    value = 0.0
-    for i in range(steps):
-        value += _integral(distance + crossing * ((i + 0.5) / steps - 0.5), p, rows, weights)
-    return value / steps
-
-
-@jit
-def _distance(integral, p, rows, weights):  # type: ignore[no-untyped-def]
+def _distance(part, table, count, rows, core, wide):  # type: ignore[no-untyped-def]
     """Inverse of `_integral` for a part from 0 to a half."""
-    low = 0
-    high = p.lateral_table.shape[1] - 1
+    low, high = 0, table.shape[0] - 1
     while high - low > 1:
         middle = (low + high) // 2
-        if _integral(middle * p.lateral_step, p, rows, weights) < integral:
+        if _integral(float(middle), table, count, rows, core, wide) < part:
             low = middle
         else:
             high = middle
-    below = _integral(low * p.lateral_step, p, rows, weights)
-    above = _integral(high * p.lateral_step, p, rows, weights)
-    fraction = (integral - below) / (above - below) if above > below else 0.5
-    return (low + fraction) * p.lateral_step
+    below = _integral(float(low), table, count, rows, core, wide)
+    above = _integral(float(high), table, count, rows, core, wide)
+    return low + ((part - below) / (above - below) if above > below else 0.5)
 
 
 @jit
-def share_layer(image, layer, energy, centre, other, crossing, depth, age, p, generator):  # type: ignore[no-untyped-def]
+def _cell_energy(expected, p, generator):  # type: ignore[no-untyped-def]
+    """Energy of a Poisson number of spots; for many of them a gamma distribution of the same mean and variance."""
+    quantum = p.spot_mean * (1 + 1 / p.spot_shape)
+    if expected > 30:
+        return generator.standard_gamma(expected * p.spot_mean / quantum) * quantum
+    count = generator.poisson(expected)
+    if count == 0:
+        return 0.0
+    if count == 1:
+        return _spot_energy(p, generator)
+    return generator.standard_gamma(count * p.spot_shape) * p.spot_mean / p.spot_shape
+
+
+@jit
+def _spot_energy(p, generator):  # type: ignore[no-untyped-def]
+    """Energy of one spot: one of two gamma distributions."""
+    kind = 0 if generator.random() < p.spot_weights[0] else 1
+    return generator.standard_gamma(p.spot_shapes[kind]) * p.spot_means[kind] / p.spot_shapes[kind]
+
+
+@jit
+def share_layer(image, layer, energy, centre, other, crossing, depth, age, scaled, modes, view, p, generator):  # type: ignore[no-untyped-def]
     """Add a layer's energy to the cells of one row of the image.
+
+    Each cell gets a Poisson number of spots with a spectrum of energies, around what the lateral shape says; the sum,
+    with what falls beyond the sides, is then scaled to the layer's energy.
 
     Parameters
     ----------
@@ -105,66 +130,88 @@ def share_layer(image, layer, energy, centre, other, crossing, depth, age, p, ge
         Length that the axis crosses in the layer along the measured coordinate, mm.
     depth, age : float
         Depth in the shower in radiation lengths, and over that of its centre of gravity.
+    scaled : float
+        ln(E / reference energy).
+    modes : array, shape (N_MODES,)
+        Normal scores of the fluctuations of the shape in this layer.
+    view : int
+        0 if the layer measures x, 1 for y.
     p : ElectromagneticParameters
         Parameters.
     generator : numpy.random.Generator
         Random numbers.
     """
-    rows = np.zeros(4, dtype=np.int64)
-    weights = np.zeros(4)
-    _rows(depth, age, p, rows, weights)
-    n_cells = image.shape[1]
-    energy *= _integral(p.half_width - other, p, rows, weights) - _integral(-p.half_width - other, p, rows, weights)
+    rows = np.empty(4, dtype=np.int64)
+    core = np.empty(4)
+    wide = np.empty(4)
+    count = _blend(depth, age, p, rows, core)
+    clipped = min(max(scaled, p.energy_clip[0]), p.energy_clip[1])
+    shift, log_scale, log_wide = 0.0, 0.0, 0.0
+    for i in range(count):
+        shift += core[i] * p.mode_sigma[rows[i], 0]
+        log_scale += core[i] * p.mode_sigma[rows[i], 1]
+        log_wide += core[i] * p.mode_sigma[rows[i], 2]
+    shift *= math.exp(p.mode_slope[0] * scaled) * modes[view]
+    log_scale *= math.exp(p.mode_slope[1] * scaled) * modes[2]
+    log_wide *= math.exp(p.mode_slope[2] * scaled) * modes[3]
+    for i in range(count):
+        odds = math.exp(p.wide_logit[rows[i], 0] + p.wide_logit[rows[i], 1] * clipped + min(log_wide, 2.0))
+        wide[i] = core[i] * odds / (1 + odds)
+        core[i] -= wide[i]
+    table = p.lateral_table
+    inverse = math.exp(-min(max(log_scale, -1.0), 1.0)) / p.lateral_step
+    energy *= _integral((p.half_width - other) * inverse, table, count, rows, core, wide) + _integral(
+        (p.half_width + other) * inverse, table, count, rows, core, wide
+    )
+    centre += shift
     spots = energy / p.spot_mean
-    if spots < FEW_SPOTS:
-        count = max(generator.poisson(spots), 1)
-        drawn = np.empty(count)
-        total = 0.0
-        for i in range(count):
-            drawn[i] = generator.gamma(p.spot_shape, 1.0)
-            total += drawn[i]
-        for i in range(count):
-            _add_spot(image, layer, energy * drawn[i] / total, centre, crossing, 0.0, p, rows, weights, generator)
-        return
-    first = min(max(int(math.floor((centre + p.half_width) / p.pitch)), 0), n_cells - 1)
+    n_cells = image.shape[1]
     deposits = np.zeros(n_cells)
     total = 0.0
-    far = np.zeros(2)
+    steps = int(crossing / LONGEST_STEP) + 1
+    start = min(max(int(math.floor((centre + p.half_width) / p.pitch)), 0), n_cells)
+    at_start = _border(start, centre, crossing, steps, inverse, p, count, rows, core, wide)
+    beyond = np.empty(2)
     for side in range(2):
-        cell = first if side == 0 else first - 1
-        while 0 <= cell < n_cells:
-            left = _smeared(cell * p.pitch - p.half_width - centre, crossing, p, rows, weights)
-            right = _smeared((cell + 1) * p.pitch - p.half_width - centre, crossing, p, rows, weights)
-            expected = spots * (right - left)
-            far[side] = 0.5 - right if side == 0 else left + 0.5
+        # From the border nearest to the axis outwards; the border that two cells share is looked up once.
+        sign = 1.0 if side else -1.0
+        inner = sign * at_start
+        cell = start if side else start - 1
+        while spots >= FEW_SPOTS and 0 <= cell < n_cells:
+            outer = sign * _border(cell + side, centre, crossing, steps, inverse, p, count, rows, core, wide)
+            expected = spots * (outer - inner)
+            if expected < FAR_SPOTS and outer > 0.25:
+                break
             deposits[cell] = _cell_energy(expected, p, generator)
             total += deposits[cell]
-            cell += 1 if side == 0 else -1
-    outside = spots * (far[0] + far[1]) * p.spot_mean
-    if total <= 0:
-        return
-    scale = energy / (total + outside)
-    for cell in range(n_cells):
-        image[layer, cell] += deposits[cell] * scale
+            inner = outer
+            cell += 1 if side else -1
+        beyond[side] = 0.5 - inner
+        if not 0 <= cell < n_cells:
+            total += spots * beyond[side] * p.spot_mean
+            beyond[side] = 0.0
+    for side in range(2):
+        n_far = generator.poisson(spots * beyond[side])
+        for _ in range(n_far):
+            part = 0.5 - beyond[side] * generator.random()
+            distance = _distance(min(abs(part), 0.5), table, count, rows, core, wide) / inverse
+            if (side == 0) == (part > 0):
+                distance = -distance
+            deposit = _spot_energy(p, generator)
+            total += deposit
+            cell = int(math.floor((centre + distance + crossing * (generator.random() - 0.5) + p.half_width) / p.pitch))
+            if 0 <= cell < n_cells:
+                deposits[cell] += deposit
+    if total > 0:
+        image[layer] += deposits * (energy / total)
 
 
 @jit
-def _cell_energy(expected, p, generator):  # type: ignore[no-untyped-def]
-    """Energy of a Poisson number of spots."""
-    if expected > 40:
-        quantum = p.spot_mean * (1 + 1 / p.spot_shape)
-        return generator.gamma(expected * p.spot_mean / quantum, quantum)
-    count = generator.poisson(expected)
-    return generator.gamma(count * p.spot_shape, p.spot_mean / p.spot_shape) if count > 0 else 0.0
-
-
-@jit
-def _add_spot(image, layer, energy, centre, crossing, inner, p, rows, weights, generator):  # type: ignore[no-untyped-def]
-    """Add one spot further from the axis than the part ``inner`` of the energy."""
-    part = inner + (0.5 - inner) * generator.random()
-    distance = _distance(part, p, rows, weights)
-    side = 1.0 if generator.random() < 0.5 else -1.0
-    position = centre + side * distance + crossing * (generator.random() - 0.5)
-    cell = int(math.floor((position + p.half_width) / p.pitch))
-    if 0 <= cell < image.shape[1]:
-        image[layer, cell] += energy
+def _border(cell, centre, crossing, steps, inverse, p, count, rows, core, wide):  # type: ignore[no-untyped-def]
+    """`_integral` up to the lower border of a cell, averaged over the way of the axis across the layer."""
+    distance = cell * p.pitch - p.half_width - centre
+    value = 0.0
+    for i in range(steps):
+        at = distance + crossing * ((i + 0.5) / steps - 0.5)
+        value += _integral(at * inverse, p.lateral_table, count, rows, core, wide)
+    return value / steps
