@@ -87,13 +87,14 @@ def respond(
     In the order of nature: light, its conversion to photo-electrons, gain, noise, zero suppression.
     """
     energies = images.astype(np.float64)
+    for_light, for_noise = generator.spawn(2)  # so that an event does not depend on those after it
     if detector.photo_electrons:
         hit = energies > 0
-        energies[hit] = generator.poisson(energies[hit] * detector.photo_electrons) / detector.photo_electrons
+        energies[hit] = for_light.poisson(energies[hit] * detector.photo_electrons) / detector.photo_electrons
     if detector.cell_spread or detector.pmt_spread:
         energies *= detector.gains(geometry)
     if detector.noise:
-        energies += generator.normal(0, detector.noise, energies.shape)
+        energies += for_noise.normal(0, detector.noise, energies.shape)
     if detector.noise or detector.threshold:
         energies[energies < detector.threshold] = 0
     return energies.astype(np.float32)
