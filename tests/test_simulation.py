@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from ecalnb import ntuples
 from ecalnb.geometry import AMS, Tracks
@@ -40,6 +41,16 @@ class TestBeam:
         uniform = (cos2 - np.cos(0.3) ** 2) / np.sin(0.3) ** 2
         assert uniform.mean() == pytest.approx(0.5, abs=4 / np.sqrt(12 * len(uniform)))
         assert uniform.min() >= 0
+
+    def test_narrow_and_wide_beams_are_drawn_from_the_same_flux(self):
+        # The two ways of drawing meet where twice the reach is the thickness times the tangent of the angle.
+        angle = 0.7
+        border = AMS.thickness * np.tan(angle) / 2
+        inclinations = [
+            beam(angle=angle, reach=reach).events(0, 20_000, AMS, np.random.default_rng(3))[1].inclination
+            for reach in (border * 0.9999, border * 1.0001)
+        ]
+        assert stats.ks_2samp(*inclinations).pvalue > 0.001
 
     @settings(max_examples=20, deadline=None)
     @given(st.floats(0, 1.2), st.floats(1, 324), st.integers(0, 100))

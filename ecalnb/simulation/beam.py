@@ -103,14 +103,22 @@ class Beam:
         return (low**power + uniform * (high**power - low**power)) ** (1 / power)
 
     def _tracks(self, n: int, geometry: Calorimeter, generator: np.random.Generator) -> Tracks:
+        thickness = geometry.thickness
+        # A narrow beam is drawn by its two ends, a wide one by its directions: either way many tracks are kept.
+        narrow = 2 * self.reach < thickness * np.tan(self.angle)
         kept: list[FloatArray] = []
-        while sum(len(part) for part in kept) < n:  # those that leave too far out are drawn again
+        while sum(len(part) for part in kept) < n:
             x, y = generator.uniform(-self.reach, self.reach, (2, n))
-            inclination = np.arcsin(np.sin(self.angle) * np.sqrt(generator.random(n)))
-            azimuth = generator.uniform(0, 2 * np.pi, n)
-            tracks = Tracks(x, y, inclination, azimuth)
-            leaves = np.stack(tracks.at(geometry.thickness))[:, :, 0]
-            inside = (abs(leaves) <= self.reach).all(axis=0)
+            if narrow:
+                dx, dy = generator.uniform(-self.reach, self.reach, (2, n)) - (x, y)
+                inclination, azimuth = np.arctan(np.hypot(dx, dy) / thickness), np.arctan2(dy, dx)
+                # Between areas on two planes an isotropic flux is proportional to the fourth power of the cosine.
+                inside = (inclination <= self.angle) & (generator.random(n) < np.cos(inclination) ** 4)
+            else:
+                inclination = np.arcsin(np.sin(self.angle) * np.sqrt(generator.random(n)))
+                azimuth = generator.uniform(0, 2 * np.pi, n)
+                leaves = np.stack(Tracks(x, y, inclination, azimuth).at(thickness))[:, :, 0]
+                inside = (abs(leaves) <= self.reach).all(axis=0)
             kept.append(np.stack([x, y, inclination, azimuth], axis=1)[inside])
         return Tracks(*np.concatenate(kept)[:n].T)
 
