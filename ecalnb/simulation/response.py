@@ -15,6 +15,7 @@ import numpy.typing as npt
 from .._toml import DATA, check_keys, near, read_toml
 from ..geometry import Calorimeter
 from ..showers import Showers
+from ..variables import reconstructed_energy
 
 __all__ = ["Detector", "apply", "find_detector", "load_detectors", "respond"]
 
@@ -123,4 +124,6 @@ def apply(showers: Showers, detector: str = "nominal", seed: int | np.random.Gen
         raise ValueError(f"the events have the response of the detector {before!r} already; expected 'ideal' ones")
     images = respond(showers.images, found, showers.geometry, np.random.default_rng(seed))
     metadata = {**showers.metadata, "provenance": {**provenance, "detector": detector}}
-    return Showers(images, showers.table, showers.geometry, metadata)
+    seen = Showers(images, showers.table.copy(), showers.geometry, metadata)
+    seen.table["en3d"] = reconstructed_energy(seen)
+    return seen

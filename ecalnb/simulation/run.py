@@ -20,6 +20,7 @@ import pandas as pd
 from .. import __version__
 from ..geometry import AMS, Calorimeter
 from ..showers import Showers
+from ..variables import reconstructed_energy
 from .beam import Beam, GivenEvents
 from .engines import Engine
 from .particles import Particle
@@ -116,7 +117,6 @@ class Run:
                 "file_id": np.full(len(images), self.key),
                 "entry": np.arange(start, stop),
                 "label": self.particle.name,
-                "en3d": images.sum(axis=(1, 2), dtype=np.float64),
                 "momentum": np.sqrt(energies * (energies + 2 * self.particle.mass)),
                 "pdg": self.particle.pdg,
                 "event": np.arange(start, stop),
@@ -127,4 +127,6 @@ class Run:
                 **truth,
             }
         )
-        return Showers(images, table, self.geometry, {"provenance": self.description})
+        showers = Showers(images, table, self.geometry, {"provenance": self.description})
+        showers.table["en3d"] = reconstructed_energy(showers)
+        return showers
