@@ -107,7 +107,7 @@ def test_parameters_are_found_again(rng):
     fit = fit_energy(showers)
     for name in ("scale", "rear_linear", "rear_quadratic", "side"):
         assert getattr(fit.parameters, name) == pytest.approx(getattr(truth, name), abs=4 * fit.errors[name]), name
-        assert 0 < fit.errors[name] < 0.2 * abs(getattr(truth, name)), name
+        assert 0 < fit.errors[name] < 0.4 * abs(getattr(truth, name)), name
     assert fit.resolution.stochastic == pytest.approx(0.1, rel=0.15)
 
 
