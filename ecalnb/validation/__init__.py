@@ -1,21 +1,44 @@
-"""Validation of a simulation against another, or against data: judges, physics quantities, published targets."""
+"""Validation of a simulation against another: judges, physics quantities, published targets.
 
-from .conditions import Pair, ValidationError, centred, common_footing, match
+The reference is Geant4, the candidate a fast simulation; or two versions of either. `simulate_twins` makes the best
+candidate: events at the energies and tracks of the reference, one by one.
+"""
+
+from .comparison import compare_correlations, compare_profiles, compare_quantities, select_sample
+from .conditions import Pair, ValidationError, centred, common_footing, match, simulate_twins
+from .electromagnetic import classifier_survivors, simple_survivors
 from .features import feature_names, shower_features
 from .judges import JUDGES, Judgement, bdt_auc, cnn_auc, judge_settings, learning_curve
+from .naive import naive_like, naive_showers
+from .quantities import QUANTITIES, Quantity
+from .targets import FIBRE_FRACTION, load_targets, target_table
 
 __all__ = [
+    "FIBRE_FRACTION",
     "JUDGES",
+    "QUANTITIES",
     "Judgement",
     "Pair",
+    "Quantity",
     "ValidationError",
     "bdt_auc",
     "centred",
+    "classifier_survivors",
     "cnn_auc",
     "common_footing",
+    "compare_correlations",
+    "compare_profiles",
+    "compare_quantities",
     "feature_names",
     "judge_settings",
     "learning_curve",
+    "load_targets",
     "match",
+    "naive_like",
+    "naive_showers",
+    "select_sample",
     "shower_features",
+    "simple_survivors",
+    "simulate_twins",
+    "target_table",
 ]

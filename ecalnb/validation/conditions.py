@@ -16,13 +16,15 @@ from scipy.stats import ks_2samp
 from ..geometry import Calorimeter
 from ..showers import Showers
 
-__all__ = ["CELL_BITS", "CELL_FLOOR", "Pair", "ValidationError", "centred", "common_footing", "match"]
+__all__ = [
+    "CELL_BITS", "CELL_FLOOR", "Pair", "ValidationError", "centred", "common_footing", "match", "simulate_twins"
+]  # fmt: skip
 
 CELL_BITS = 10
 """Significant bits that cells are rounded to: fewer than the 13 of the packaged events, 0.1 % at most."""
 
 CELL_FLOOR = 1e-6
-"""Cells below this, GeV, are set to zero: 1/8000 of what a crossing particle leaves; the transport's dust lies there."""
+"""Cells below this, GeV, are set to zero: 1/8000 of what a crossing particle leaves a layer."""
 
 _CONDITIONS = ("momentum", "track_x", "track_y", "track_inclination")
 _P_MIN = 1e-4  # of the Kolmogorov-Smirnov tests of the conditions
@@ -184,3 +186,37 @@ def centred(showers: Showers, half_width: int) -> Showers:
 def window(geometry: Calorimeter, n_cells: int) -> Calorimeter:
     """Return the calorimeter of `centred` images."""
     return replace(geometry, name=f"{geometry.name}, {n_cells} cells about the track", n_cells=n_cells)
+
+
+def simulate_twins(
+    reference: Showers, *, engine: str = "fast", detector: str = "ideal", seed: int = 1, jobs: int = 1
+) -> Showers:
+    """Simulate events at the energies and tracks of others, event by event, so that the two are twins for `match`.
+
+    Parameters
+    ----------
+    reference : Showers
+        Events of one species, with ``label``, ``momentum`` and tracks.
+    engine, detector, seed, jobs
+        As for :func:`ecalnb.simulation.simulate`.
+
+    Raises
+    ------
+    ValidationError
+        If there is more than one species.
+    ValueError
+        If the engine cannot simulate them.
+    """
+    from ..simulation import find_particle, simulate
+
+    labels = [str(label) for label in reference.table["label"].unique()]
+    if len(labels) != 1:
+        raise ValidationError(f"the events are {', '.join(labels)}; expected one species")
+    mass = find_particle(labels[0]).mass
+    momentum = reference.table["momentum"].to_numpy(dtype=float)
+    # Not sqrt(p^2 + m^2) - m, which loses the digits of a small mass.
+    kinetic = momentum**2 / (np.sqrt(momentum**2 + mass**2) + mass)
+    return simulate(
+        labels[0], energy=kinetic, tracks=reference.tracks, engine=engine, detector=detector, seed=seed,
+        geometry=reference.geometry, jobs=jobs,
+    )  # fmt: skip

@@ -64,8 +64,8 @@ def shower_features(showers: Showers) -> pd.DataFrame:
     geometry = showers.geometry
     names = feature_names(geometry)
     result = np.full((len(showers), len(names)), np.nan, dtype=np.float32)
-    track = (geometry.project(showers.tracks) + geometry.width / 2) / geometry.cell_pitch - 0.5
-    known = np.isfinite(track).all(axis=1)
+    track: npt.NDArray[np.float64] = (geometry.project(showers.tracks) + geometry.width / 2) / geometry.cell_pitch - 0.5
+    known = np.asarray(np.isfinite(track).all(axis=1))
     _fill(np.ascontiguousarray(showers.images), np.where(known[:, None], track, 0.0), known, result)
     return pd.DataFrame(result, columns=names)
 

@@ -6,13 +6,13 @@ two of them, because a network alone flatters: a BDT on the features of :mod:`ec
 package's small convolutional network on the cells about the track. Their settings are frozen in ``data/judges.toml``.
 
 Both are trained on events of the sample ``train``, stop early by ``validation`` and are judged on ``test``; events of
-the sample ``fit`` take no part. While a simulation is developed, ``evaluate_on="validation"`` keeps ``test`` unseen: the
-events of ``train`` and ``validation`` are then divided anew.
+the sample ``fit`` take no part. While a simulation is developed, ``evaluate_on="validation"`` keeps ``test`` unseen:
+the events of ``train`` and ``validation`` are then divided anew.
 """
 
 from __future__ import annotations
 
-import logging
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -30,8 +30,6 @@ from .conditions import ValidationError, common_footing, match
 from .features import shower_features
 
 __all__ = ["JUDGES", "EvaluateOn", "Judgement", "bdt_auc", "cnn_auc", "judge_settings", "learning_curve"]
-
-log = logging.getLogger(__name__)
 
 EvaluateOn = Literal["test", "validation"]
 _MINIMUM = 20  # events of each kind in each sample
@@ -85,7 +83,7 @@ class Judgement:
             ``low``, ``high`` (bin), ``n_reference``, ``n_candidate``, ``auc``, ``auc_low``, ``auc_high``.
         """
         rows = []
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in itertools.pairwise(edges):
             part = self.scores[(self.scores[column] >= low) & (self.scores[column] < high)]
             first, second = (part.loc[part["is_reference"] == is_reference, "score"] for is_reference in (True, False))
             if min(len(first), len(second)) >= _MINIMUM:
