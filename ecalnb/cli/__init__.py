@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from . import data, models, series, simulate
+from . import data, models, series, simulate, validate
 
 __all__ = ["app", "main"]
 
@@ -35,6 +35,7 @@ app = typer.Typer(
     epilog="`ecalnb COMMAND --help` explains a command. The notebooks tell the story: `ecalnb lab` opens them.",
 )
 app.command()(simulate.simulate)
+app.command()(validate.validate)
 app.command()(data.convert)
 app.command()(models.train)
 app.command()(models.predict)

@@ -1,4 +1,4 @@
-"""Figures of spectra, scores, training and rejection.
+"""Figures of spectra, scores, training, rejection, and the validation of simulations.
 
 One function a figure: it draws into an ``ax``, labels its axes with units and returns what it has drawn. Draw after
 ``plt.style.use(plots.style())`` and write with :func:`save`. Pictures of showers are in :mod:`ecalnb.display`.
@@ -7,14 +7,19 @@ One function a figure: it draws into an ``ax``, labels its axes with units and r
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
 from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_distribution
 from .spectra import energy_momentum, log_edges, spectrum
+from .validation import auc_against, judge_scores, profile_comparison, quantity_differences, survivor_fractions
 
 __all__ = [
     "COLORS",
     "ENERGY_CMAP",
+    "auc_against",
     "color_of",
     "energy_momentum",
+    "judge_scores",
     "log_edges",
     "loss_curves",
+    "profile_comparison",
+    "quantity_differences",
     "rejection_curve",
     "rejection_in_bins",
     "save",
@@ -23,4 +28,5 @@ __all__ = [
     "source_text",
     "spectrum",
     "style",
+    "survivor_fractions",
 ]

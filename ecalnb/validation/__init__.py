@@ -11,6 +11,7 @@ from .features import feature_names, shower_features
 from .judges import JUDGES, Judgement, bdt_auc, cnn_auc, judge_settings, learning_curve
 from .naive import naive_like, naive_showers
 from .quantities import QUANTITIES, Quantity
+from .run import Validation, validate
 from .targets import FIBRE_FRACTION, load_targets, target_table
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "Judgement",
     "Pair",
     "Quantity",
+    "Validation",
     "ValidationError",
     "bdt_auc",
     "centred",
@@ -41,4 +43,5 @@ __all__ = [
     "simple_survivors",
     "simulate_twins",
     "target_table",
+    "validate",
 ]

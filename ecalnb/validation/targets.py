@@ -224,7 +224,7 @@ def _identify(engine: str, showers: Showers) -> tuple[str, float]:
     nearest = min(known, key=lambda value: abs(value - float(np.median(energy))))
     if abs(energy / nearest - 1).max() > 0.02:
         raise ValidationError(
-            f"a sample of {engine} has {labels.pop()}s of {energy.min():.4g} to {energy.max():.4g} GeV; expected one of "
+            f"a sample of {engine} has {labels.pop()}s of {energy.min():.4g} to {energy.max():.4g} GeV; expected "
             f"{' or '.join(f'{value:g}' for value in known)} GeV"
         )
     return labels.pop(), nearest
