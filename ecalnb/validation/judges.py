@@ -26,6 +26,7 @@ from .._toml import DATA, read_toml
 from ..metrics import Auc, roc_auc
 from ..showers import Showers
 from ..splits import Split, split_of
+from ..variables import mip_like
 from .conditions import ValidationError, common_footing, match
 from .features import shower_features
 
@@ -56,8 +57,10 @@ class Judgement:
         Events of each kind that it was trained on and stopped by (the smaller of the two numbers).
     threshold : float
         Cells below it were set to zero, GeV.
-    evaluate_on, seed, twins
-        As they were asked for, and whether the samples are twins (:class:`ecalnb.validation.conditions.Pair`).
+    evaluate_on, seed, crossing
+        As they were asked for.
+    twins : bool
+        Whether the samples are twins (:class:`ecalnb.validation.conditions.Pair`).
     importance : dict
         Share of each feature in the gain of the BDT, the largest first; empty for the network.
     """
@@ -72,6 +75,7 @@ class Judgement:
     evaluate_on: str
     seed: int
     twins: bool
+    crossing: bool
     importance: dict[str, float] = field(default_factory=dict, repr=False)
 
     def in_bins(self, edges: Sequence[float], column: str = "momentum") -> pd.DataFrame:
@@ -118,6 +122,7 @@ def bdt_auc(
     threshold: float = 0.0,
     evaluate_on: EvaluateOn = "test",
     n_train: int | None = None,
+    crossing: bool = False,
     threads: int = 1,
 ) -> Judgement:
     """Judge a simulation by a BDT (xgboost) on about 200 features of each shower.
@@ -135,6 +140,9 @@ def bdt_auc(
         Judge on the sample ``test``; or leave it unseen and divide the other events anew.
     n_train : int, optional
         Train on so many events of each kind; all there are unless told.
+    crossing : bool
+        Whether events in which the particle crosses without a shower (:func:`ecalnb.variables.mip_like`) take part.
+        They are half of all protons and easy to simulate: with them every judge is closer to 0.5.
     threads : int
         Threads of xgboost.
 
@@ -145,7 +153,7 @@ def bdt_auc(
     """
     import xgboost
 
-    events = _prepare(reference, candidate, seed, threshold, evaluate_on, n_train)
+    events = _prepare(reference, candidate, seed, threshold, evaluate_on, n_train, crossing)
     settings = dict(judge_settings()["bdt"])
     rounds, patience = settings.pop("rounds"), settings.pop("patience")
     features = shower_features(events.showers)
@@ -176,6 +184,7 @@ def cnn_auc(
     threshold: float = 0.0,
     evaluate_on: EvaluateOn = "test",
     n_train: int | None = None,
+    crossing: bool = False,
     threads: int | None = None,
     device: str = "auto",
 ) -> Judgement:
@@ -183,7 +192,7 @@ def cnn_auc(
 
     Parameters
     ----------
-    reference, candidate, seed, threshold, evaluate_on, n_train
+    reference, candidate, seed, threshold, evaluate_on, n_train, crossing
         As for `bdt_auc`.
     threads, device
         Of torch; see :func:`ecalnb.training.train`.
@@ -195,7 +204,7 @@ def cnn_auc(
     """
     from .network import train_and_score
 
-    events = _prepare(reference, candidate, seed, threshold, evaluate_on, n_train)
+    events = _prepare(reference, candidate, seed, threshold, evaluate_on, n_train, crossing)
     score = train_and_score(events.showers, events.is_reference, events.rows, seed, threads, device)
     return events.judgement("cnn", score)
 
@@ -267,7 +276,13 @@ class _Events:
 
 
 def _prepare(
-    reference: Showers, candidate: Showers, seed: int, threshold: float, evaluate_on: str, n_train: int | None
+    reference: Showers,
+    candidate: Showers,
+    seed: int,
+    threshold: float,
+    evaluate_on: str,
+    n_train: int | None,
+    crossing: bool,
 ) -> _Events:
     if evaluate_on not in get_args(EvaluateOn):
         raise ValidationError(f"evaluate_on is {evaluate_on!r}; expected 'test' or 'validation'")
@@ -277,6 +292,8 @@ def _prepare(
     rows: dict[str, list[npt.NDArray[np.intp]]] = {"train": [], "validation": [], "test": []}
     for index, showers in enumerate((pair.reference, pair.candidate)):
         sample = _samples(showers, evaluate_on)
+        if not crossing:
+            sample = np.where(mip_like(showers), "none", sample)
         # The same seed for both, so that twins stay together.
         order = np.random.default_rng(seed).permutation(len(showers))
         for name, chosen in rows.items():
@@ -297,7 +314,14 @@ def _prepare(
         showers,
         np.arange(len(showers)) < offset,
         {name: np.concatenate([first, second + offset]) for name, (first, second) in rows.items()},
-        {"label": pair.label, "threshold": threshold, "evaluate_on": evaluate_on, "seed": seed, "twins": pair.twins},
+        {
+            "label": pair.label,
+            "threshold": threshold,
+            "evaluate_on": evaluate_on,
+            "seed": seed,
+            "twins": pair.twins,
+            "crossing": crossing,
+        },
     )
 
 
