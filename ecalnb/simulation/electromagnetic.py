@@ -27,6 +27,7 @@ ENERGY_RANGE = (1.0, 4000.0)
 
 ELECTRON_MASS = 0.000511
 LOCAL_ENERGY = 0.005
+DUST_POWER_ABOVE = 0.5
 
 
 def view_codes(geometry: Calorimeter) -> npt.NDArray[np.int8]:
@@ -83,8 +84,9 @@ def add_electron(image, energy, x, y, depth, slope_x, slope_y, views, parameters
         view = views[layer]
         measured, slope, other = (at_x, slope_x, at_y) if view == 0 else (at_y, slope_y, at_x)
         crossing = abs(slope) * (bottom - top)
+        track = p.entry_density * (bottom - top) * secant / p.radiation_length
         age = layer_depth[layer] / centre
-        share_layer(image, layer, layer_energy[layer], measured, other, crossing, layer_depth[layer], age, scaled,
+        share_layer(image, layer, layer_energy[layer], measured, other, crossing, layer_depth[layer], age, track, scaled,
                     modes, view, p, generator)  # fmt: skip
     _add_dust(image, scaled, x, y, depth, slope_x, slope_y, views, p, generator)
 
@@ -92,7 +94,8 @@ def add_electron(image, energy, x, y, depth, slope_x, slope_y, views, parameters
 @jit
 def _add_dust(image, scaled, x, y, depth, slope_x, slope_y, views, p, generator):  # type: ignore[no-untyped-def]
     """Add tiny deposits far around the axis: low-energy photons and neutrons, in clusters, with log-flat energies."""
-    rate = p.dust_rate * math.exp(p.dust_power * scaled) / p.dust_cluster
+    clipped = min(scaled, p.energy_clip[1])
+    rate = p.dust_rate * math.exp(p.dust_power * clipped + DUST_POWER_ABOVE * (scaled - clipped)) / p.dust_cluster
     count = generator.poisson(generator.standard_gamma(rate) * p.dust_cluster)
     for _ in range(count):
         down = generator.random() * p.dust_depth

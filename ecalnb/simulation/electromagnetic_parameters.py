@@ -58,6 +58,7 @@ class ElectromagneticParameters(NamedTuple):
     lateral_step: float
     lateral_table: FloatArray  # (positions, entry + age nodes, core and wide): integral from 0 to a distance
     wide_logit: FloatArray  # (entry + age nodes, 2): log odds of the wide part, straight in ln(E / reference)
+    wide_power: FloatArray  # (entry + age nodes,): minus the power of the layer's part of the energy in those odds
     mode_sigma: FloatArray  # (entry + age nodes, 3): position in mm, log of the width, log odds of the wide part
     mode_slope: FloatArray  # (3,): power of the energy
     mode_memory: FloatArray  # (3,): correlation from one layer to the next
@@ -100,13 +101,14 @@ def load_parameters(geometry: Calorimeter = AMS) -> ElectromagneticParameters:
 
 def make_parameters(values: dict[str, Any], geometry: Calorimeter) -> ElectromagneticParameters:
     """Turn fitted values into what the kernels read."""
-    arrays = {key: np.array(value, dtype=float) for key, value in values.items() if isinstance(value, list)}
-    numbers = {key: float(value) for key, value in values.items() if not isinstance(value, list)}
+    arrays = {key: np.array(value, dtype=float) for key, value in values.items() if np.ndim(value)}
+    numbers = {key: float(value) for key, value in values.items() if not np.ndim(value)}
     weights, scales = arrays.pop("lateral_weights"), arrays.pop("lateral_scales")
     is_wide = scales > numbers.pop("wide_scale")
     positions = np.arange(0, LATERAL_RANGE + LATERAL_STEP / 2, LATERAL_STEP)
-    integrals = stdtr(4, positions[:, None] / scales) - 0.5
-    parts = [integrals @ _normalised(np.where(kind, weights, 0)).T for kind in (~is_wide, is_wide)]
+    widths = arrays.pop("lateral_width")
+    integrals = stdtr(4, positions[:, None, None] / (scales * widths[:, None])) - 0.5
+    parts = [(integrals * _normalised(np.where(kind, weights, 0))).sum(axis=2) for kind in (~is_wide, is_wide)]
     means, shapes = arrays["spot_means"], arrays["spot_shapes"]
     mean = float(arrays["spot_weights"] @ means)
     variance = float(arrays["spot_weights"] @ (means**2 * (1 + 1 / shapes))) - mean**2

@@ -27,6 +27,13 @@ LONGEST_STEP = 3.0
 """The axis' way across a layer is averaged in steps of at most this, mm."""
 
 
+SMALLEST_PART = -9.0
+"""Least log of a layer's part of the shower's energy that its lateral shape follows."""
+
+TRACK_DEPTH = 2.2
+"""Up to this depth in the shower, X0, the first electron's own track is put apart from the spots."""
+
+
 @jit
 def _bracket(value, nodes):  # type: ignore[no-untyped-def]
     """Node below a value and the weight of the next one."""
@@ -108,7 +115,7 @@ def _spot_energy(p, generator):  # type: ignore[no-untyped-def]
 
 
 @jit
-def share_layer(image, layer, energy, centre, other, crossing, depth, age, scaled, modes, view, p, generator):  # type: ignore[no-untyped-def]
+def share_layer(image, layer, energy, centre, other, crossing, depth, age, track, scaled, modes, view, p, generator):  # type: ignore[no-untyped-def]
     """Add a layer's energy to the cells of one row of the image.
 
     Each cell gets a Poisson number of spots with a spectrum of energies, around what the lateral shape says; the sum,
@@ -130,6 +137,8 @@ def share_layer(image, layer, energy, centre, other, crossing, depth, age, scale
         Length that the axis crosses in the layer along the measured coordinate, mm.
     depth, age : float
         Depth in the shower in radiation lengths, and over that of its centre of gravity.
+    track : float
+        What the first electron leaves by itself, GeV.
     scaled : float
         ln(E / reference energy).
     modes : array, shape (N_MODES,)
@@ -154,8 +163,10 @@ def share_layer(image, layer, energy, centre, other, crossing, depth, age, scale
     shift *= math.exp(p.mode_slope[0] * scaled) * modes[view]
     log_scale *= math.exp(p.mode_slope[1] * scaled) * modes[2]
     log_wide *= math.exp(p.mode_slope[2] * scaled) * modes[3]
+    part = max(math.log(energy / p.reference_energy) - scaled, SMALLEST_PART)
     for i in range(count):
-        odds = math.exp(p.wide_logit[rows[i], 0] + p.wide_logit[rows[i], 1] * clipped + min(log_wide, 2.0))
+        odds = p.wide_logit[rows[i], 0] + p.wide_logit[rows[i], 1] * clipped - p.wide_power[rows[i]] * part
+        odds = math.exp(min(odds + log_wide, 3.0))
         wide[i] = core[i] * odds / (1 + odds)
         core[i] -= wide[i]
     table = p.lateral_table
@@ -164,11 +175,13 @@ def share_layer(image, layer, energy, centre, other, crossing, depth, age, scale
         (p.half_width + other) * inverse, table, count, rows, core, wide
     )
     centre += shift
-    spots = energy / p.spot_mean
     n_cells = image.shape[1]
     deposits = np.zeros(n_cells)
-    total = 0.0
     steps = int(crossing / LONGEST_STEP) + 1
+    total = 0.0
+    if depth < TRACK_DEPTH:
+        total = _add_track(deposits, energy, track, centre, crossing, p, count, core, wide)
+    spots = (energy - total) / p.spot_mean
     start = min(max(int(math.floor((centre + p.half_width) / p.pitch)), 0), n_cells)
     at_start = _border(start, centre, crossing, steps, inverse, p, count, rows, core, wide)
     beyond = np.empty(2)
@@ -204,6 +217,25 @@ def share_layer(image, layer, energy, centre, other, crossing, depth, age, scale
                 deposits[cell] += deposit
     if total > 0:
         image[layer] += deposits * (energy / total)
+
+
+@jit
+def _add_track(deposits, energy, track, centre, crossing, p, count, core, wide):  # type: ignore[no-untyped-def]
+    """Put what the first electron leaves into the cells it crosses, and take it from the core; how much it is."""
+    whole = 0.0
+    for i in range(count):
+        whole += core[i]
+    track = min(track, 0.95 * whole * energy)
+    part = track / energy
+    steps = int(crossing) + 1
+    for i in range(steps):
+        cell = int(math.floor((centre + crossing * ((i + 0.5) / steps - 0.5) + p.half_width) / p.pitch))
+        if 0 <= cell < len(deposits):
+            deposits[cell] += track / steps
+    for i in range(count):
+        core[i] *= (1 - part / whole) / (1 - part)
+        wide[i] /= 1 - part
+    return track
 
 
 @jit
