@@ -110,7 +110,7 @@ def compare_quantities(
             a, b = (_finite(quantity.values(showers)) for showers in (first, second))
             if min(len(a), len(b)) < 20:
                 continue
-            p = np.nan if a.dtype == bool or set(np.unique(a)) <= {0, 1} else ks_2samp(a, b).pvalue
+            p = np.nan if a.dtype == bool or set(np.unique(a)) <= {0, 1} else ks_2samp(a, b, method="asymp").pvalue
             for name, statistic in _statistics(quantity, a):
                 rows.append(
                     {
