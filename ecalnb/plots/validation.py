@@ -60,8 +60,7 @@ def profile_comparison(
             part[name].to_numpy() for name in ("reference", "candidate", "reference_error", "candidate_error")
         )
         artists.append(top.errorbar(x, first, first_error, fmt="o", ms=4, color=color, label=f"{low:g}-{high:g} GeV"))
-        style = {"drawstyle": "steps-mid"} if profile == "longitudinal" else {}
-        artists += top.plot(x, second, color=color, **style)
+        artists += top.plot(x, second, color=color, drawstyle="steps-mid" if profile == "longitudinal" else "default")
         seen = first > 0
         ratio = second[seen] / first[seen]
         error = ratio * np.hypot(first_error[seen] / first[seen], second_error[seen] / np.maximum(second[seen], 1e-12))
