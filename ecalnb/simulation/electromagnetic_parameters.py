@@ -39,7 +39,7 @@ class ElectromagneticParameters(NamedTuple):
     # longitudinal
     reference_energy: float
     energy_clip: FloatArray  # ln(E / reference) of the ends of the fitted range
-    shape_median: FloatArray  # (2, 2): depth of the maximum, exponent; straight in ln(E / reference)
+    shape_median: FloatArray  # (2, 2): depth of the maximum, standard deviation; straight in ln(E / reference)
     shape_log_sigma: FloatArray  # (2, 2)
     shape_quantiles: FloatArray  # (3, nodes): those, and the sampling of the total
     knots: FloatArray

@@ -117,8 +117,9 @@ def hat_weights(values: FloatArray, nodes: FloatArray) -> FloatArray:
 
 
 def _gamma_fractions(borders: FloatArray, shape: FloatArray) -> FloatArray:
-    """Parts between borders of gamma profiles with log maximum and log exponent ``shape``, normalised."""
-    exponent = np.exp(shape[:, 1:])
+    """Parts between borders of gamma profiles with log maximum and log standard deviation ``shape``, normalised."""
+    ratio = np.exp(shape[:, :1] - shape[:, 1:])
+    exponent = ((ratio + np.sqrt(ratio**2 + 4)) / 2) ** 2
     parts = np.diff(gammainc(exponent, (exponent - 1) / np.exp(shape[:, :1]) * borders), axis=1)
     parts = np.maximum(parts, 1e-9)
     fractions: FloatArray = parts / parts.sum(axis=1, keepdims=True)
@@ -126,7 +127,7 @@ def _gamma_fractions(borders: FloatArray, shape: FloatArray) -> FloatArray:
 
 
 def _fit_showers(energy: FloatArray, layers: FloatArray, borders: FloatArray) -> FloatArray:
-    """Log of the depth of the maximum and of the exponent of each shower, shape (n, 2).
+    """Log of the depth of the maximum and of the standard deviation of each shower's profile, shape (n, 2).
 
     The norm is fitted too, held near its mean by the sampling fluctuation: free, it would run away with the tail. The
     first three layers are left out, since they say more about the entry than about the shower.
@@ -153,7 +154,9 @@ def _fit_showers(energy: FloatArray, layers: FloatArray, borders: FloatArray) ->
         ) -> FloatArray:  # fmt: skip
             return np.concatenate([(parts(p) - seen) * weight, (p - start) / loose])
 
-        result[i] = least_squares(pulls, start, method="lm").x[1:]
+        best = least_squares(pulls, start, method="lm").x
+        exponent = np.exp(best[2])
+        result[i] = best[1], best[1] + np.log(np.sqrt(exponent) / (exponent - 1))
     return result
 
 

@@ -27,6 +27,9 @@ LONGEST_STEP = 3.0
 """The axis' way across a layer is averaged in steps of at most this, mm."""
 
 
+SOFT_DISTANCE = 60.0
+"""From this distance on, mm, spots have the spectrum that the fit sees far from the axis."""
+
 SMALLEST_PART = -9.0
 """Least log of a layer's part of the shower's energy that its lateral shape follows."""
 
@@ -94,7 +97,7 @@ def _distance(part, table, count, rows, core, wide):  # type: ignore[no-untyped-
 
 
 @jit
-def _cell_energy(expected, p, generator):  # type: ignore[no-untyped-def]
+def _cell_energy(expected, soft, p, generator):  # type: ignore[no-untyped-def]
     """Energy of a Poisson number of spots; for many of them a gamma distribution of the same mean and variance."""
     quantum = p.spot_mean * (1 + 1 / p.spot_shape)
     if expected > 30:
@@ -103,14 +106,14 @@ def _cell_energy(expected, p, generator):  # type: ignore[no-untyped-def]
     if count == 0:
         return 0.0
     if count == 1:
-        return _spot_energy(p, generator)
+        return _spot_energy(soft, p, generator)
     return generator.standard_gamma(count * p.spot_shape) * p.spot_mean / p.spot_shape
 
 
 @jit
-def _spot_energy(p, generator):  # type: ignore[no-untyped-def]
-    """Energy of one spot: one of two gamma distributions."""
-    kind = 0 if generator.random() < p.spot_weights[0] else 1
+def _spot_energy(soft, p, generator):  # type: ignore[no-untyped-def]
+    """Energy of one spot: one of two gamma distributions, the softer of them rarer near the axis."""
+    kind = 0 if generator.random() < soft * p.spot_weights[0] else 1
     return generator.standard_gamma(p.spot_shapes[kind]) * p.spot_means[kind] / p.spot_shapes[kind]
 
 
@@ -195,7 +198,8 @@ def share_layer(image, layer, energy, centre, other, crossing, depth, age, track
             expected = spots * (outer - inner)
             if expected < FAR_SPOTS and outer > 0.25:
                 break
-            deposits[cell] = _cell_energy(expected, p, generator)
+            soft = abs((cell + 0.5) * p.pitch - p.half_width - centre) / SOFT_DISTANCE
+            deposits[cell] = _cell_energy(expected, min(soft, 1.0), p, generator)
             total += deposits[cell]
             inner = outer
             cell += 1 if side else -1
@@ -210,7 +214,7 @@ def share_layer(image, layer, energy, centre, other, crossing, depth, age, track
             distance = _distance(min(abs(part), 0.5), table, count, rows, core, wide) / inverse
             if (side == 0) == (part > 0):
                 distance = -distance
-            deposit = _spot_energy(p, generator)
+            deposit = _spot_energy(1.0, p, generator)
             total += deposit
             cell = int(math.floor((centre + distance + crossing * (generator.random() - 0.5) + p.half_width) / p.pitch))
             if 0 <= cell < n_cells:

@@ -10,10 +10,12 @@ from .._compiled import jit
 
 __all__ = ["draw_profile"]
 
-N_SHAPE = 4
+N_SHAPE = 3
 LARGEST_SIGMA = 1.2
-EARLY_END = 4.5
-EARLY_WIDTH = 2.0
+EARLY_END = 6.0
+EARLY_WIDTH = 5.0
+SHALLOWEST = 0.5
+TAIL_LAYERS = 3
 
 
 @jit
@@ -32,8 +34,29 @@ def _density(depth, slope, b):  # type: ignore[no-untyped-def]
 
 
 @jit
+def _gamma_parameters(peak, width):  # type: ignore[no-untyped-def]
+    """Exponent less one, and inverse scale, of the gamma density with a maximum and a standard deviation."""
+    ratio = peak / width
+    root = 0.5 * (ratio + math.sqrt(ratio * ratio + 4))
+    slope = max(root * root - 1, 0.2)
+    return slope, slope / peak
+
+
+@jit
+def _gamma_fractions(borders, slope, b, fractions):  # type: ignore[no-untyped-def]
+    """Parts of a gamma profile between borders (Simpson's rule), which add up to 1."""
+    low = 0.0
+    for i in range(len(fractions)):
+        high = _density(borders[i + 1], slope, b)
+        middle = _density(0.5 * (borders[i] + borders[i + 1]), slope, b)
+        fractions[i] = (low + 4 * middle + high) * (borders[i + 1] - borders[i])
+        low = high
+    fractions /= fractions.sum()
+
+
+@jit
 def _draw_scores(upper, p, generator):  # type: ignore[no-untyped-def]
-    """Correlated normal scores: four of the shape, then one a layer from the start of the shower."""
+    """Correlated normal scores: three of the whole shower, then one a layer from the start of the shower."""
     n_scores = p.cholesky.shape[1]
     normal = np.empty(n_scores)
     scores = np.zeros(n_scores)
@@ -68,11 +91,12 @@ def _layer_factor(depth, score, scaled, clipped, p):  # type: ignore[no-untyped-
 def draw_profile(energy, start, secant, n_layers, p, generator, layer_energy, layer_depth):  # type: ignore[no-untyped-def]
     """Draw the energy that a shower leaves in each layer.
 
-    A gamma profile (Longo and Sestili, NIM 128 (1975) 283) whose norm, depth of the maximum and exponent fluctuate from
-    shower to shower (as in Grindhammer and Peters, hep-ex/0001020), times a factor a layer: the entry, the tail and the
-    sampling. All of them go jointly through a Gaussian copula with the marginal distributions seen in Geant4. The sum
-    over the layers is that of the gamma profile up to a small fluctuation, because the sampling fluctuation of the
-    total is already in its norm.
+    A gamma profile (Longo and Sestili, NIM 128 (1975) 283) whose maximum and width fluctuate from shower to shower
+    (as in Grindhammer and Peters, hep-ex/0001020), times a factor a layer: the entry, the tail and the sampling. All of
+    them are drawn jointly from a Gaussian copula with the marginal distributions seen in Geant4. The first layers'
+    factors are relative to the mean profile, since a shower's gamma profile says little about its first particles. The
+    total follows from the conservation of energy: what a depth of the whole calorimeter holds, and the tail behind it,
+    which goes with the energy in the last layers, make the particle's energy up to the sampling fluctuation.
 
     Parameters
     ----------
@@ -99,51 +123,47 @@ def draw_profile(energy, start, secant, n_layers, p, generator, layer_energy, la
     scaled = math.log(energy / p.reference_energy)
     clipped = min(max(scaled, p.energy_clip[0]), p.energy_clip[1])
     scores = _draw_scores((clipped - p.energy_clip[0]) / (p.energy_clip[1] - p.energy_clip[0]), p, generator)
-    drawn = np.empty(N_SHAPE)
-    for i in range(N_SHAPE):
+    drawn = np.empty(2)
+    for i in range(2):
         sigma = math.exp(p.shape_log_sigma[i, 0] + p.shape_log_sigma[i, 1] * clipped)
         drawn[i] = math.exp(sigma * _quantile(scores[i], p.shape_quantiles[i], p.nodes))
-    mean_peak = max(p.shape_median[1, 0] + p.shape_median[1, 1] * scaled, 0.5)
-    mean_slope = max(p.shape_median[2, 0] + p.shape_median[2, 1] * scaled, 1.2) - 1
-    norm = drawn[0] * (p.shape_median[0, 0] + p.shape_median[0, 1] * clipped)
-    peak = drawn[1] * mean_peak
-    exponent = max(drawn[2] * (mean_slope + 1), 1.2)
-    slope = exponent - 1
-    b = slope / peak
-    constant = energy * norm * math.exp(exponent * math.log(b) - math.lgamma(exponent))
-    mean_b = mean_slope / mean_peak
-    mean_constant = energy * (p.shape_median[0, 0] + p.shape_median[0, 1] * clipped)
-    mean_constant *= math.exp((mean_slope + 1) * math.log(mean_b) - math.lgamma(mean_slope + 1))
+    mean_peak = max(p.shape_median[0, 0] + p.shape_median[0, 1] * scaled, SHALLOWEST)
+    mean_width = max(p.shape_median[1, 0] + p.shape_median[1, 1] * scaled, SHALLOWEST)
+    slope, b = _gamma_parameters(mean_peak * drawn[0], mean_width * drawn[1])
+    mean_slope, mean_b = _gamma_parameters(mean_peak, mean_width)
 
+    # As many layers as the calorimeter has are always drawn, so that the shape can be normalised as in the fit.
+    first = int(start / p.thickness)
+    borders = np.empty(n_layers + 1)
+    borders[0] = 0.0
+    for i in range(n_layers):
+        borders[i + 1] = ((first + i + 1) * p.thickness - start) * secant / p.radiation_length
+    deposit = np.empty(n_layers)
+    mean = np.empty(n_layers)
+    _gamma_fractions(borders, slope, b, deposit)
+    _gamma_fractions(borders, mean_slope, mean_b, mean)
+    total, moment = 0.0, 0.0
+    for i in range(n_layers):
+        middle = 0.5 * (borders[i] + borders[i + 1])
+        score = scores[N_SHAPE + i] if N_SHAPE + i < len(scores) else generator.standard_normal()
+        early = min(max((EARLY_END - middle) / EARLY_WIDTH, 0.0), 1.0)
+        if early > 0 and deposit[i] > 0:
+            deposit[i] *= (mean[i] / deposit[i]) ** early
+        deposit[i] *= _layer_factor(middle, score, scaled, clipped, p)
+        total += deposit[i]
+        moment += deposit[i] * middle
+
+    tail = 0.0
+    for i in range(n_layers - TAIL_LAYERS, n_layers):
+        tail += deposit[i] / total / (borders[i + 1] - borders[i]) / TAIL_LAYERS
+    spread = math.sqrt(p.total_variance[0] / energy + p.total_variance[1])
+    sampling = _quantile(scores[2], p.shape_quantiles[2], p.nodes)
+    visible = energy * max(1 + spread * sampling, 0.1) / (p.contained + p.tail_length * tail)
+    deposit *= visible / total
+    deposit[0] = max(deposit[0], min(p.entry_density * borders[1], energy))
     layer_energy[:] = 0.0
     layer_depth[:] = 0.0
-    layer = int(start / p.thickness)
-    n_drawn = 0
-    top, gamma_top = 0.0, 0.0
-    gamma_sum, total, moment = 0.0, 0.0, 0.0
-    # Layers behind the calorimeter are drawn too for a shower that starts late: the sum over a whole depth is known.
-    while n_drawn < n_layers:
-        bottom = ((layer + 1) * p.thickness - start) * secant / p.radiation_length
-        middle = 0.5 * (top + bottom)
-        gamma_bottom = _density(bottom, slope, b)
-        gamma = gamma_top + 4 * _density(middle, slope, b) + gamma_bottom
-        gamma *= constant * (bottom - top) / 6
-        score = scores[N_SHAPE + n_drawn] if N_SHAPE + n_drawn < len(scores) else generator.standard_normal()
-        deposit = gamma * _layer_factor(middle, score, scaled, clipped, p)
-        early = min(max((EARLY_END - middle) / EARLY_WIDTH, 0.0), 1.0)
-        if early > 0:
-            mean = _density(top, mean_slope, mean_b) + 4 * _density(middle, mean_slope, mean_b) + _density(bottom, mean_slope, mean_b)
-            mean *= mean_constant * (bottom - top) / 6
-            deposit *= (mean / gamma) ** early
-        deposit = max(deposit, p.entry_density * (bottom - top)) if n_drawn == 0 else deposit
-        gamma_sum += gamma
-        total += deposit
-        moment += deposit * middle
-        if layer < n_layers:
-            layer_energy[layer] = deposit
-            layer_depth[layer] = middle
-        top, gamma_top = bottom, gamma_bottom
-        layer += 1
-        n_drawn += 1
-    layer_energy *= gamma_sum / total * drawn[3] * (p.shape_median[3, 0] + p.shape_median[3, 1] * clipped)
+    for layer in range(first, n_layers):
+        layer_energy[layer] = deposit[layer - first]
+        layer_depth[layer] = 0.5 * (borders[layer - first] + borders[layer - first + 1])
     return moment / total
