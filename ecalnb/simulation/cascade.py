@@ -10,8 +10,8 @@ from .._compiled import jit
 from .decays import boosted_pair
 from .electromagnetic import add_electron, add_photon
 from .interactions import CHARGES, KINDS, MASSES, PROJECTILE_OF, PROJECTILES, draw_interaction, interaction_length
-from .responses import SPECIES, add_directed, add_isotropic
 from .ionisation import draw_knock_on, knock_on_rate
+from .responses import SPECIES, add_directed, add_isotropic
 from .tracking import INTERACTED, LEFT, SOFT, STOPPED, follow_charged, leave_distance
 
 __all__ = ["STACK_COLUMNS", "add_hadron"]
@@ -70,7 +70,7 @@ def _push(stack, n, kind, kinetic, x, y, z, ux, uy, uz):  # type: ignore[no-unty
 @jit
 def _interact(
     stack, n, image, projectile, kinetic, x, y, z, ux, uy, uz, views, g, library, responses, parameters, generator
-):  # type: ignore[no-untyped-def]  # noqa: E501
+):  # type: ignore[no-untyped-def]
     """Put the fast secondaries of an interaction on the stack, and add the responses to the slow ones."""
     pitch, thickness = g
     event, energy = draw_interaction(library, projectile, kinetic, generator)
@@ -146,7 +146,7 @@ def add_hadron(
     parameters,
     scale,
     generator,
-):  # type: ignore[no-untyped-def]  # noqa: E501
+):  # type: ignore[no-untyped-def]
     """Add what one hadron leaves that comes through the front face.
 
     Parameters
@@ -238,7 +238,7 @@ def add_hadron(
                 responses,
                 parameters,
                 scale,
-                generator,  # noqa: E501
+                generator,
             )
             if end == INTERACTED and knock_path < free_path:
                 # A hard electron; the hadron goes on, and its path to the interaction may be drawn anew.
@@ -253,7 +253,7 @@ def add_hadron(
             out = leave_distance(x, y, z, ux, uy, uz, half, total)
             lifetime = SHORT_KAON_LENGTH if kind == SHORT_KAON else LAMBDA_LENGTH
             decay_path = 1e9
-            if kind == SHORT_KAON or kind == LAMBDA:
+            if kind in (SHORT_KAON, LAMBDA):
                 boost = math.sqrt(kinetic * (kinetic + 2 * mass)) / mass
                 decay_path = lifetime * boost * generator.standard_exponential()
             path = min(free_path, decay_path)
@@ -270,9 +270,9 @@ def add_hadron(
         if end == LEFT:
             continue
         if end == STOPPED and projectile != ANTIPROTON_PROJECTILE:
-            if kind == PION_MINUS or kind == KAON_MINUS:
+            if kind in (PION_MINUS, KAON_MINUS):
                 add_isotropic(image, NEGATIVE_AT_REST, 0, x, y, z, views, pitch, thickness, responses, generator)
-            elif kind == PION_PLUS or kind == KAON_PLUS:
+            elif kind in (PION_PLUS, KAON_PLUS):
                 add_isotropic(image, POSITIVE_AT_REST, 0, x, y, z, views, pitch, thickness, responses, generator)
             continue
         stack, n = _interact(

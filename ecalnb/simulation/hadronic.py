@@ -26,7 +26,7 @@ from .ionisation import load_ionisation
 from .responses import load_responses
 from .tracking import HadronicParameters
 
-__all__ = ["HADRON_ENERGY_RANGE", "Hadron", "load_hadronic", "simulate_hadrons"]
+__all__ = ["HADRON_ENERGY_RANGE", "PARAMETER_FILE", "Hadron", "load_hadronic", "simulate_hadrons"]
 
 Hadron = Literal["proton", "antiproton", "neutron", "pion+", "pion-", "kaon+", "kaon-"]
 
@@ -38,11 +38,12 @@ IMAGE_SCALE = 1 / 0.0663
 
 _KIND = {"proton": "p", "antiproton": "pbar", "neutron": "n"}
 _KIND |= {"pion+": "pi+", "pion-": "pi-", "kaon+": "K+", "kaon-": "K-"}
-_FILE = Path(DATA) / "simulation" / "hadronic.toml"
+PARAMETER_FILE = DATA / "simulation" / "hadronic.toml"
+"""Fitted numbers, with what they were fitted to; written by :mod:`ecalnb.simulation.fit_hadronic`."""
 
 
 @cache
-def load_hadronic(path: Path = _FILE) -> HadronicParameters:
+def load_hadronic(path: Path = PARAMETER_FILE) -> HadronicParameters:
     """Fitted numbers of the hadronic engine.
 
     Raises
@@ -75,7 +76,7 @@ def _simulate(
     parameters,
     scale,
     generator,
-):  # type: ignore[no-untyped-def]  # noqa: E501
+):  # type: ignore[no-untyped-def]
     image, mirror = np.empty(images.shape[1:]), np.empty(images.shape[1:])
     stack = np.empty((4096, STACK_COLUMNS))
     last = images.shape[1] - 1
@@ -101,7 +102,7 @@ def _simulate(
             table,
             parameters,
             scale,
-            generator,  # noqa: E501
+            generator,
         )
         for layer in range(last + 1):
             for cell in range(images.shape[2]):

@@ -108,7 +108,7 @@ class Interactions(NamedTuple):
 
 @jit
 def interaction_length(library: Interactions, projectile: int, kinetic: float) -> float:  # pragma: no cover - compiled
-    """Inelastic interaction length, mm, interpolated in the logarithm of the kinetic energy; constant beyond the ends."""
+    """Inelastic interaction length, mm, between library energies by their logarithm; constant beyond the ends."""
     first = library.set_first[projectile]
     last = first + library.set_count[projectile] - 1
     if kinetic <= library.energy[first]:
@@ -189,6 +189,9 @@ def pack_interactions(
         return np.concatenate([np.asarray(part[name]) for part in parts]).astype(dtype)
 
     phi = np.floor(np.mod(joined("phi", float), 2 * np.pi) / (2 * np.pi) * _PHI_LEVELS).astype(np.uint8) % _PHI_LEVELS
+    kinetic = _planes(_code(joined("kinetic", float), _KINETIC_FLOOR, _KINETIC_STEP), "kinetic")
+    theta = _planes(_code(joined("theta", float), _THETA_FLOOR, _THETA_STEP), "theta")
+    arrays: dict[str, Any] = kinetic | theta
     np.savez_compressed(
         path,
         projectile=np.array([PROJECTILES.index(name) for name, _ in order], dtype=np.uint8),
@@ -199,8 +202,7 @@ def pack_interactions(
         n_fast=joined("n_fast", np.uint16),
         n_slow=joined("n_slow", np.uint16),
         kind=joined("kind", np.uint8),
-        **_planes(_code(joined("kinetic", float), _KINETIC_FLOOR, _KINETIC_STEP), "kinetic"),
-        **_planes(_code(joined("theta", float), _THETA_FLOOR, _THETA_STEP), "theta"),
+        **arrays,
         phi=phi,
         slow=(joined("species", np.uint8) * 16 + joined("bin", np.uint8)).astype(np.uint8),
         provenance=np.array(json.dumps(provenance)),

@@ -21,9 +21,11 @@ __all__ = [
     "KNOCK_ON_MIN",
     "KNOCK_ON_RATE",
     "ROWS_PER_LAYER",
+    "ROW_HEIGHT",
     "Ionisation",
     "draw_knock_on",
     "draw_loss",
+    "in_fibre",
     "knock_on_rate",
     "largest_transfer",
     "load_ionisation",
@@ -34,8 +36,8 @@ FIBRE_RADIUS = 0.5
 """mm."""
 FIBRE_PITCH = 9.0 / 7.0
 """Distance of fibres of a row, mm: of the simulated lattice, in which a cell holds a whole number of fibres."""
-ROWS_PER_LAYER = 5
-"""Rows of fibres in a layer; neighbouring rows are staggered by half a pitch."""
+ROWS_PER_LAYER, ROW_HEIGHT = 5, 1.85
+"""Rows of fibres in a layer, and their distance in mm; neighbouring rows are staggered by half a pitch."""
 
 KNOCK_ON_MIN = 0.00025
 """Energy, GeV, above which an electron knocked out of the lead is followed by itself."""
@@ -105,6 +107,23 @@ def load_ionisation(landau_max: float) -> Ionisation:
     quantiles = landau.ppf((np.arange(_QUANTILES) + 0.5) / _QUANTILES * landau.cdf(landau_max))
     fibre = _bethe(beta_gamma, _POLYSTYRENE, KNOCK_ON_MIN)
     return Ionisation(np.asarray(mixture), fibre, quantiles - quantiles.mean())
+
+
+def in_fibre(coordinate: float, depth: float) -> bool:
+    """Whether a place is in a fibre.
+
+    Parameters
+    ----------
+    coordinate : float
+        mm from the middle, across the fibres.
+    depth : float
+        mm from the front face.
+    """
+    row = int(depth // ROW_HEIGHT)
+    shift = 0.5 if row % 2 == 0 else 0.0
+    away = (coordinate / FIBRE_PITCH - shift + 0.5) % 1.0 - 0.5
+    above = depth - (row + 0.5) * ROW_HEIGHT
+    return bool((away * FIBRE_PITCH) ** 2 + above**2 < FIBRE_RADIUS**2)
 
 
 @jit

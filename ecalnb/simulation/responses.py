@@ -1,7 +1,7 @@
 """What slow particles and soft photons leave in the cells: a packaged library of Geant4 responses.
 
-A hadronic interaction in lead frees some 25 neutrons and a dozen photons of a few MeV, and slow protons and nuclei. What
-they leave is neither a track nor a shower but a haze of cells, each by itself: recoils of hydrogen in the fibres,
+A hadronic interaction in lead frees some 25 neutrons, a dozen photons of a few MeV, slow protons and nuclei. What they
+leave is neither a track nor a shower but a haze of cells, each by itself: recoils of hydrogen in the fibres,
 Compton electrons, photons of capture. It is drawn from responses recorded in the explicit fibre lattice
 (:mod:`ecalnb.simulation.geant4.responses`): a response is a list of cells relative to the starting cell, with their
 energies. Photons below about 1 GeV, whose showers are a few electrons each, are drawn from such responses too.
@@ -27,7 +27,6 @@ __all__ = [
     "add_directed",
     "add_isotropic",
     "load_responses",
-    "pack_responses",
     "responses_provenance",
 ]
 
@@ -52,8 +51,10 @@ N_BINS = 16
 """Most energies of a species."""
 
 PATH = Path(DATA) / "simulation" / "responses_ftfp_bert.npz"
-_ENERGY_STEP = 0.02
-_ENERGY_FLOOR = 1e-9
+SHEARED = 0.9
+"""Cosine of the angle to the vertical above which a response is sheared, not turned."""
+ENERGY_STEP = 0.02
+ENERGY_FLOOR = 1e-9
 
 
 class Responses(NamedTuple):
@@ -71,7 +72,7 @@ class Responses(NamedTuple):
         Number of energies.
     zones : array, shape (n_species,)
         Number of zones: that of the layers, or 2.
-    first, count : array, shape (n_species, N_BINS, n_layers)
+    first, number : array, shape (n_species, N_BINS, n_layers)
         Where the responses of a source begin in ``hit_first``, and how many there are.
     hit_first : array, shape (n_responses + 1,)
         Where the cells of a response begin.
@@ -86,7 +87,7 @@ class Responses(NamedTuple):
     n_energies: npt.NDArray[np.int64]
     zones: npt.NDArray[np.int64]
     first: npt.NDArray[np.int64]
-    count: npt.NDArray[np.int64]
+    number: npt.NDArray[np.int64]
     hit_first: npt.NDArray[np.int64]
     layer: npt.NDArray[np.int8]
     cell: npt.NDArray[np.int8]
@@ -98,7 +99,7 @@ def _draw(
     responses: Responses, species: int, bin_: int, layer: int, generator: np.random.Generator
 ) -> tuple[int, int]:  # pragma: no cover - compiled
     zone = layer if responses.zones[species] > 2 else layer % 2
-    count = responses.count[species, bin_, zone]
+    count = responses.number[species, bin_, zone]
     if count == 0:
         return 0, 0
     chosen = responses.first[species, bin_, zone] + int(generator.random() * count)
@@ -148,10 +149,8 @@ def add_isotropic(
         layer = start + responses.layer[hit]
         if layer < 0 or layer >= n_layers:
             continue
-        if views[layer] == 0:
-            cell = start_x + sign_x * responses.cell[hit]
-        else:
-            cell = start_y + sign_y * responses.cell[hit]
+        begins, sign = (start_x, sign_x) if views[layer] == 0 else (start_y, sign_y)
+        cell = begins + sign * responses.cell[hit]
         if 0 <= cell < n_cells:
             image[layer, cell] += responses.energy[hit]
 
@@ -173,10 +172,10 @@ def add_directed(
     responses: Responses,
     generator: np.random.Generator,
 ) -> None:  # pragma: no cover - compiled
-    """Add a soft photon's response, recorded along the vertical, sheared to the direction (ux, uy, uz).
+    """Add a soft photon's or electron's response, recorded along the vertical, turned to the direction (ux, uy, uz).
 
-    One of the two energies beside ``energy`` (GeV) is drawn and its cells are scaled. Directions further than
-    about 70 degrees from the vertical are treated as that.
+    One of the two energies beside ``energy`` (GeV) is drawn and its cells are scaled. Near the vertical the response is
+    sheared, so that its layers stay layers; else it is turned as a whole.
     """
     n_layers, n_cells = image.shape
     start = int(np.floor(depth / thickness))
@@ -196,86 +195,29 @@ def add_directed(
     if begin == end:
         return
     scale = energy / energies[bin_]
-    steep = max(abs(uz), 0.35)
-    slope_x, slope_y = ux / steep, uy / steep
+    shear = abs(uz) > SHEARED
+    direction = 1.0 if uz > 0 else -1.0
     cell_x, cell_y = x / pitch + n_cells / 2, y / pitch + n_cells / 2
-    start_x, start_y = int(np.floor(cell_x)), int(np.floor(cell_y))
-    sign_x = 1 if cell_x - start_x < 0.5 else -1
-    sign_y = 1 if cell_y - start_y < 0.5 else -1
-    smear = generator.random()
+    sign_x = 1 if cell_x - np.floor(cell_x) < 0.5 else -1
+    sign_y = 1 if cell_y - np.floor(cell_y) < 0.5 else -1
     for hit in range(begin, end):
-        step = responses.layer[hit]
-        layer = start + step if down else start - step
+        along = responses.layer[hit] * thickness  # the response was recorded along the vertical
+        if shear:
+            layer = start + int(direction) * responses.layer[hit]
+            along /= abs(uz)
+        else:
+            # Turned: a cell away from the axis is at another depth, too; what side it is on is not known across views.
+            away = responses.cell[hit] * pitch
+            tilt = ux if generator.random() < 0.5 else uy
+            layer = int(np.floor((depth + along * uz + away * tilt) / thickness))
         if layer < 0 or layer >= n_layers:
             continue
         if views[layer] == 0:
-            cell = start_x + sign_x * responses.cell[hit] + int(np.floor(slope_x * step * thickness / pitch + smear))
+            cell = int(np.floor(cell_x + sign_x * responses.cell[hit] * np.sqrt(1 - ux * ux) + along * ux / pitch))
         else:
-            cell = start_y + sign_y * responses.cell[hit] + int(np.floor(slope_y * step * thickness / pitch + smear))
+            cell = int(np.floor(cell_y + sign_y * responses.cell[hit] * np.sqrt(1 - uy * uy) + along * uy / pitch))
         if 0 <= cell < n_cells:
             image[layer, cell] += scale * responses.energy[hit]
-
-
-def pack_responses(
-    path: str | Path,
-    sources: dict[tuple[str, float], list[list[npt.NDArray[np.float64]]]],
-    provenance: dict[str, Any],
-) -> None:
-    """Write a library of responses.
-
-    Parameters
-    ----------
-    path : path
-        File to write, ``.npz``.
-    sources : dict
-        For each (species, kinetic energy in GeV) the responses by zone: each an array of shape (n_hits, 3) with the
-        relative layer, the relative cell and the energy in GeV.
-    provenance : dict
-        How they were made; it must be JSON.
-
-    Raises
-    ------
-    ValueError
-        If a species is unknown or has more than `N_BINS` energies.
-    """
-    energies = np.zeros((len(SPECIES), N_BINS))
-    n_energies = np.zeros(len(SPECIES), dtype=np.int64)
-    zones = np.zeros(len(SPECIES), dtype=np.int64)
-    count = np.zeros((len(SPECIES), N_BINS, max(map(len, sources.values()))), dtype=np.int64)
-    hits: list[npt.NDArray[np.float64]] = []
-    for name, energy in sorted(sources, key=lambda key: (key[0], key[1])):
-        if name not in SPECIES:
-            raise ValueError(f"species {name!r} of the responses is not one of {', '.join(SPECIES)}")
-    for index, name in enumerate(SPECIES):
-        of_species = sorted(energy for species, energy in sources if species == name)
-        if len(of_species) > N_BINS:
-            raise ValueError(f"{len(of_species)} energies of {name!r}; at most {N_BINS} fit")
-        n_energies[index] = len(of_species)
-        energies[index, : len(of_species)] = of_species
-        for bin_, energy in enumerate(of_species):
-            zones[index] = len(sources[name, energy])
-            for zone, responses in enumerate(sources[name, energy]):
-                count[index, bin_, zone] = len(responses)
-                hits.extend(responses)
-    lengths = np.array([len(response) for response in hits], dtype=np.uint16)
-    flat = np.concatenate(hits) if hits else np.empty((0, 3))
-    kept = (abs(flat[:, 0]) < 127) & (abs(flat[:, 1]) < 127)
-    if not kept.all():
-        raise ValueError(f"{(~kept).sum()} cells of the responses are 127 or more layers or cells away")
-    code = np.rint(np.log(np.maximum(flat[:, 2], _ENERGY_FLOOR) / _ENERGY_FLOOR) / _ENERGY_STEP).astype(np.uint16)
-    np.savez_compressed(
-        path,
-        energies=energies,
-        n_energies=n_energies,
-        zones=zones,
-        count=count,
-        lengths=lengths,
-        layer=flat[:, 0].astype(np.int8),
-        cell=flat[:, 1].astype(np.int8),
-        energy_high=(code >> 8).astype(np.uint8),
-        energy_low=(code & 255).astype(np.uint8),
-        provenance=np.array(json.dumps(provenance)),
-    )
 
 
 def responses_provenance(path: str | Path = PATH) -> dict[str, Any]:
@@ -295,9 +237,9 @@ def load_responses(path: str | Path = PATH) -> Responses:
             n_energies=data["n_energies"],
             zones=data["zones"],
             first=(np.cumsum(count) - count.ravel()).reshape(count.shape),
-            count=count,
+            number=count,
             hit_first=np.concatenate([[0], np.cumsum(data["lengths"], dtype=np.int64)]),
             layer=data["layer"],
             cell=data["cell"],
-            energy=_ENERGY_FLOOR * np.exp(_ENERGY_STEP * code),
+            energy=ENERGY_FLOOR * np.exp(ENERGY_STEP * code),
         )

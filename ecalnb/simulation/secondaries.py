@@ -61,7 +61,7 @@ def _nucleons(pdg: int) -> int:
 
 
 def is_light(pdg: npt.NDArray[np.int64]) -> bool:
-    """Whether the secondaries of an interaction are those of hydrogen, carbon or oxygen, by their number of nucleons."""
+    """Whether secondaries are those of an interaction with hydrogen, carbon or oxygen, by their number of nucleons."""
     return sum(_nucleons(int(code)) for code in pdg) < _LIGHTEST_HEAVY
 
 

@@ -23,7 +23,7 @@ __all__ = ["INTERACTED", "LEFT", "SOFT", "STOPPED", "HadronicParameters", "follo
 LEFT, INTERACTED, STOPPED = 0, 1, 2
 """How the path of a particle ends."""
 
-SOFT = 1.0
+SOFT = 4.0
 """Energy, GeV, below which photons and knocked-on electrons are drawn from the library of responses."""
 
 KNOCKED_ON = SPECIES.index("electron_down")
@@ -78,9 +78,9 @@ def _chord(u, slope, sine, shift):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _deposit(image, layer, u, energy, pitch, parameters, generator):  # type: ignore[no-untyped-def]
+def _deposit(image, layer, u, energy, pitch):  # type: ignore[no-untyped-def]
     """Put energy into the cell at ``u``."""
-    cell = int(math.floor(u / pitch)) + image.shape[1] // 2
+    cell = math.floor(u / pitch) + image.shape[1] // 2
     if 0 <= cell < image.shape[1]:
         image[layer, cell] += energy
 
@@ -119,7 +119,7 @@ def follow_charged(
     parameters,
     scale,
     generator,
-):  # type: ignore[no-untyped-def]  # noqa: E501
+):  # type: ignore[no-untyped-def]
     """Follow a charged particle and add what it leaves.
 
     Parameters
@@ -182,17 +182,17 @@ def follow_charged(
         travelled += step
         layer = int(row // ROWS_PER_LAYER) if steep else int(z / thickness)
         if 0 <= layer < n_layers and not (steep and limited):
-            u, along, across = (x, ux, uy) if views[layer] == 0 else (y, uy, ux)
+            u, along = (x, ux) if views[layer] == 0 else (y, uy)
             if steep:
                 sine = math.sqrt(uz * uz + along * along)
                 path = _chord(u, along / uz, sine, 0.5 if row % ROWS_PER_LAYER % 2 == 0 else 0.0)
             else:
                 path = step * _FIBRE_VOLUME
-            cell = int(math.floor(u / pitch))
+            cell = math.floor(u / pitch)
             if open_layer >= 0 and (layer != open_layer or cell != open_cell):
                 if open_path > 0:
                     energy = draw_loss(open_path, open_mean, kinetic, mass, table, generator)
-                    _deposit(image, open_layer, open_u, scale * energy, pitch, parameters, generator)
+                    _deposit(image, open_layer, open_u, scale * energy, pitch)
                 open_path, open_mean = 0.0, 0.0
             open_layer, open_cell, open_u = layer, cell, u
             if path > 0:
@@ -215,5 +215,5 @@ def follow_charged(
             ux, uy, uz = _scatter(ux, uy, uz, kinetic, mass, step, generator)
     if open_path > 0:
         energy = draw_loss(open_path, open_mean, max(kinetic, _STOPPING_ENERGY), mass, table, generator)
-        _deposit(image, open_layer, open_u, scale * energy, pitch, parameters, generator)
+        _deposit(image, open_layer, open_u, scale * energy, pitch)
     return end, kinetic, x, y, z, ux, uy, uz
