@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["auc_against", "judge_scores", "profile_comparison", "quantity_differences", "survivor_fractions"]
 
 _AXES = {
-    "longitudinal": ("layer", "energy of the layer / momentum", "linear"),
-    "lateral": ("distance from the track (cells)", "share of the energy in the ring", "log"),
+    "longitudinal": ("layer", "layer energy / momentum", "linear"),
+    "lateral": ("distance from the track [cells]", "share of the energy in the ring", "log"),
 }
 
 
@@ -146,7 +146,7 @@ def judge_scores(
         values = scores.loc[scores["is_reference"] == is_reference, "score"].clip(low, high)
         heights = np.histogram(values, edges, density=True)[0]
         artists.append(ax.stairs(heights, edges, color=color, label=f"{name} ({len(values):,})"))
-    ax.set_xlabel("score (logit), higher: like the reference")
+    ax.set_xlabel("score [logit], higher: like the reference")
     ax.set_ylabel("density")
     ax.legend(fontsize="small")
     return artists
@@ -187,7 +187,7 @@ def auc_against(
         ax.axhline(0.5, color="gray", lw=1, ls=":")
         plain_numbers(ax.xaxis)
     ax.set_ylim(0.45, 1.02)
-    ax.set_xlabel("momentum (GeV)" if column == "momentum" else "training events of each kind")
+    ax.set_xlabel("momentum [GeV]" if column == "momentum" else "training events of each kind")
     ax.set_ylabel("AUC of the judge")
     return [drawn]
 
