@@ -28,7 +28,10 @@ __all__ = ["FIBRE_FRACTION", "TARGET_QUANTITIES", "load_targets", "target_table"
 FloatArray = npt.NDArray[np.float64]
 
 FIBRE_FRACTION = 0.0663
-"""Energy in the fibres over that of the image: the scale that gives 10 GeV for a vertical electron of 10 GeV."""
+"""Energy in the fibres over that of the image: the scale that gives 10 GeV for a vertical electron of 10 GeV.
+
+That of the packaged events; the scale of the package's own Geant4 engine is 0.8 % higher, which is not corrected for.
+"""
 
 _CONTAINED_AT_SCALE = 0.943  # of a vertical electron of 10 GeV, where the image scale is 1
 _MASSES = {"electron": 0.000511, "proton": 0.938272}
