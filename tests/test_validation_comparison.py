@@ -92,10 +92,14 @@ def test_samples_are_selected_by_split(electrons: Showers) -> None:
 def test_electrons_called_protons_survive(electrons: Showers, protons: Showers) -> None:
     fake = Showers(electrons.images, electrons.table.assign(label="proton"))
     samples = {"true": {"electron": electrons, "proton": protons}, "fake": {"electron": electrons, "proton": fake}}
-    table = validation.simple_survivors(samples, [20, 100]).set_index(["engine", "cut"])
+    table = validation.simple_survivors(samples, [20, 100], evaluate_on="unfitted").set_index(["engine", "cut"])
     assert table.loc[("fake", "core"), "fraction"] > 0.85
     assert table.loc[("true", "core"), "fraction"] < 0.02
     assert (table["fraction_low"] <= table["fraction"]).all()
+    parts = [validation.simple_survivors(samples, [20, 100], evaluate_on=name) for name in ("test", "validation")]
+    assert (parts[0]["total"] + parts[1]["total"] == table["total"].to_numpy()).all()
+    with pytest.raises(ValidationError, match="evaluate_on is 'fit'"):
+        validation.simple_survivors(samples, [20, 100], evaluate_on="fit")
 
 
 def test_the_classifier_rejects_protons(electrons: Showers, protons: Showers) -> None:

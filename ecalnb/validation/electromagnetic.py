@@ -37,7 +37,9 @@ _MINIMUM = 20
 _TRAIN_ONLY = -1  # fold of events that are never judged
 
 
-def simple_survivors(samples: Mapping[str, Species], edges: Sequence[float]) -> pd.DataFrame:
+def simple_survivors(
+    samples: Mapping[str, Species], edges: Sequence[float], *, evaluate_on: str = "test"
+) -> pd.DataFrame:
     """Interacting protons that pass the simple cuts one after the other, in bins of momentum.
 
     The shower starts in layers 0 to 3 (``start``), the sum of the cells is above 70 % of the momentum (``visible``),
@@ -50,6 +52,8 @@ def simple_survivors(samples: Mapping[str, Species], edges: Sequence[float]) -> 
         Name of each engine, and its ``electron`` and ``proton`` showers.
     edges : sequence of float
         Edges of the bins of momentum, GeV.
+    evaluate_on : {"test", "validation", "unfitted"}
+        Events that count: those of the sample ``test``; those of ``train`` and ``validation``; or all of the three.
 
     Returns
     -------
@@ -59,7 +63,7 @@ def simple_survivors(samples: Mapping[str, Species], edges: Sequence[float]) -> 
     """
     rows = []
     for engine, species in samples.items():
-        electrons, protons = _both(engine, species)
+        electrons, protons = (_of_samples(showers, evaluate_on) for showers in _both(engine, species))
         least = np.nanquantile(variables.core_fraction(electrons, 1, variables.shower_axis(electrons)), _CORE_QUANTILE)
         momentum = protons.table["momentum"].to_numpy(dtype=float)
         core = variables.core_fraction(protons, 1, variables.shower_axis(protons))
@@ -153,6 +157,20 @@ def _both(engine: str, species: Species) -> tuple[Showers, Showers]:
             f"the engine {engine!r} has no {' and no '.join(missing)}; expected electrons and protons"
         )
     return species["electron"], species["proton"]
+
+
+_SAMPLES = {
+    "test": ("test",),
+    "validation": ("train", "validation"),
+    "unfitted": ("train", "validation", "test"),
+}
+
+
+def _of_samples(showers: Showers, evaluate_on: str) -> Showers:
+    if evaluate_on not in _SAMPLES:
+        raise ValidationError(f"evaluate_on is {evaluate_on!r}; expected one of {', '.join(_SAMPLES)}")
+    split = split_of(showers.table["file_id"].to_numpy(), showers.table["entry"].to_numpy())
+    return showers[np.isin(split, _SAMPLES[evaluate_on])]
 
 
 def _table(engine: str, species: Species, evaluate_on: str) -> pd.DataFrame:

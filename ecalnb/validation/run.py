@@ -130,7 +130,7 @@ def validate(
         tables["judges"] = [pd.DataFrame([judgement.to_dict() for judgement in judgements])]
     if {"electron", "proton"} <= set(common):
         edges = energy_edges(match(species["reference"]["proton"], species["candidate"]["proton"]))
-        tables["electromagnetic"] = [simple_survivors(species, edges)]
+        tables["electromagnetic"] = [simple_survivors(species, edges, evaluate_on=evaluate_on)]
         tables["electromagnetic_classifier"] = [
             classifier_survivors(species, VISIBLE_EDGES, evaluate_on=evaluate_on, seed=seed, threads=threads)
         ]
