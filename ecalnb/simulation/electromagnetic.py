@@ -31,7 +31,7 @@ DUST_POWER_ABOVE = 0.5
 
 
 def view_codes(geometry: Calorimeter) -> npt.NDArray[np.int8]:
-    """Views as the kernels read them: 0 for a layer that measures x, 1 for y."""
+    """Return the views as the kernels read them: 0 for a layer that measures x, 1 for y."""
     return np.array([view == "y" for view in geometry.views], dtype=np.int8)
 
 
@@ -70,6 +70,8 @@ def add_electron(image, energy, x, y, depth, slope_x, slope_y, views, parameters
     layer_depth = np.empty(n_layers)
     centre = draw_profile(energy, depth, secant, n_layers, p, generator, layer_energy, layer_depth)
     scaled = math.log(energy / p.reference_energy)
+    deposits = np.empty(image.shape[1])
+    profile = np.empty(p.lateral_table.shape[2])
     modes = np.empty(N_MODES)
     for i in range(N_MODES):
         modes[i] = generator.standard_normal()
@@ -86,8 +88,8 @@ def add_electron(image, energy, x, y, depth, slope_x, slope_y, views, parameters
         crossing = abs(slope) * (bottom - top)
         track = p.entry_density * (bottom - top) * secant / p.radiation_length
         age = layer_depth[layer] / centre
-        share_layer(image, layer, layer_energy[layer], measured, other, crossing, layer_depth[layer], age, track, scaled,
-                    modes, view, p, generator)  # fmt: skip
+        share_layer(image, deposits, profile, layer, layer_energy[layer], measured, other, crossing,
+                    layer_depth[layer], age, track, scaled, modes, view, p, generator)  # fmt: skip
     _add_dust(image, scaled, x, y, depth, slope_x, slope_y, views, p, generator)
 
 
@@ -116,7 +118,7 @@ def _deposit(image, energy, x, y, depth, views, p):  # type: ignore[no-untyped-d
     """Put energy where it is."""
     layer = int(depth / p.thickness)
     measured, other = (x, y) if views[layer] == 0 else (y, x)
-    cell = int(math.floor((measured + p.half_width) / p.pitch))
+    cell = math.floor((measured + p.half_width) / p.pitch)
     if 0 <= cell < image.shape[1] and abs(other) < p.half_width:
         image[layer, cell] += energy
 

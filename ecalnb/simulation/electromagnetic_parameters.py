@@ -20,8 +20,8 @@ PARAMETER_FILE = DATA / "simulation" / "electromagnetic.json"
 """The fitted values, with what they were fitted to; written by :mod:`ecalnb.simulation.fit_electromagnetic`."""
 
 FORMAT = 1
-LATERAL_STEP = 0.5
-LATERAL_RANGE = 400.0
+FINE_STEP, FINE_END, COARSE_STEP, COARSE_END = 0.5, 60.0, 4.0, 440.0
+"""Distances from the axis at which the lateral tables are kept, mm."""
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -29,7 +29,8 @@ FloatArray = npt.NDArray[np.float64]
 class ElectromagneticParameters(NamedTuple):
     """Numbers and tables that the kernels read. Lengths in mm, energies in GeV, shower depth in radiation lengths.
 
-    A kernel cannot take a dictionary or a dataclass, so this is a flat tuple; :doc:`fast-simulation` explains the model.
+    A kernel takes neither a dictionary nor a dataclass, so this is a flat tuple. ``docs/fast-simulation.md`` explains
+    the model.
     """
 
     pitch: float
@@ -55,8 +56,8 @@ class ElectromagneticParameters(NamedTuple):
     # lateral
     entry_nodes: FloatArray
     age_nodes: FloatArray
-    lateral_step: float
-    lateral_table: FloatArray  # (positions, entry + age nodes, core and wide): integral from 0 to a distance
+    lateral_table: FloatArray  # (entry + age nodes, core and wide, positions): integral from 0 to a distance
+    lateral_width: FloatArray  # (entry + age nodes, 2): log of a factor, straight in ln(E / reference)
     wide_logit: FloatArray  # (entry + age nodes, 2): log odds of the wide part, straight in ln(E / reference)
     wide_power: FloatArray  # (entry + age nodes,): minus the power of the layer's part of the energy in those odds
     mode_sigma: FloatArray  # (entry + age nodes, 3): position in mm, log of the width, log odds of the wide part
@@ -68,6 +69,9 @@ class ElectromagneticParameters(NamedTuple):
     spot_shapes: FloatArray  # (2,)
     spot_mean: float
     spot_shape: float
+    many_shape: float
+    many_scale: float
+    many_shift: float
     dust_rate: float  # at the reference energy
     dust_power: float
     dust_cluster: float
@@ -101,25 +105,28 @@ def load_parameters(geometry: Calorimeter = AMS) -> ElectromagneticParameters:
 
 def make_parameters(values: dict[str, Any], geometry: Calorimeter) -> ElectromagneticParameters:
     """Turn fitted values into what the kernels read."""
-    arrays = {key: np.array(value, dtype=float) for key, value in values.items() if np.ndim(value)}
-    numbers = {key: float(value) for key, value in values.items() if not np.ndim(value)}
+    arrays: dict[str, Any] = {key: np.array(value, dtype=float) for key, value in values.items() if np.ndim(value)}
+    numbers: dict[str, Any] = {key: float(value) for key, value in values.items() if not np.ndim(value)}
     weights, scales = arrays.pop("lateral_weights"), arrays.pop("lateral_scales")
     is_wide = scales > numbers.pop("wide_scale")
-    positions = np.arange(0, LATERAL_RANGE + LATERAL_STEP / 2, LATERAL_STEP)
-    widths = arrays.pop("lateral_width")
+    positions = np.concatenate([np.arange(0, FINE_END, FINE_STEP), np.arange(FINE_END, COARSE_END, COARSE_STEP)])
+    widths = np.exp(arrays["lateral_width"][:, 0])
     integrals = stdtr(4, positions[:, None, None] / (scales * widths[:, None])) - 0.5
     parts = [(integrals * _normalised(np.where(kind, weights, 0))).sum(axis=2) for kind in (~is_wide, is_wide)]
     means, shapes = arrays["spot_means"], arrays["spot_shapes"]
     mean = float(arrays["spot_weights"] @ means)
-    variance = float(arrays["spot_weights"] @ (means**2 * (1 + 1 / shapes))) - mean**2
+    second = float(arrays["spot_weights"] @ (means**2 * (1 + 1 / shapes)))
+    third = float(arrays["spot_weights"] @ (means**3 * (1 + 1 / shapes) * (1 + 2 / shapes)))
     return ElectromagneticParameters(
         pitch=geometry.cell_pitch,
         thickness=geometry.layer_thickness,
         half_width=geometry.width / 2,
-        lateral_step=LATERAL_STEP,
-        lateral_table=np.ascontiguousarray(np.stack(parts, axis=-1)),
+        lateral_table=np.ascontiguousarray(np.stack(parts).transpose(2, 0, 1)),
         spot_mean=mean,
-        spot_shape=mean**2 / variance,
+        spot_shape=mean**2 / (second - mean**2),
+        many_shape=4 * second**3 / third**2,
+        many_scale=third / (2 * second),
+        many_shift=2 * second**2 / third - mean,
         **arrays,
         **numbers,
     )

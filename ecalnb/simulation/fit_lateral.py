@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -64,7 +65,10 @@ class LateralSample:
     def of(
         images: FloatArray, energy: FloatArray, reference: float, tracks: Tracks, geometry: Calorimeter, x0: float
     ) -> LateralSample:
-        """Sample of images, with energies in GeV and the radiation length ``x0`` in mm; ``near`` (n, layers, nodes) says how close each layer is to each node of the shape."""
+        """Sample of images, with energies in GeV and the radiation length ``x0`` in mm.
+
+        ``near`` (n, layers, nodes) says how close each layer is to each node of the shape.
+        """
         spacing = geometry.layer_thickness / x0
         depth = (np.arange(geometry.n_layers) + 0.5) * (spacing / np.cos(tracks.inclination))[:, None]
         layers = images.sum(axis=2)
@@ -81,10 +85,8 @@ class LateralSample:
         is_x = np.array(geometry.views) == "x"
         slope = np.where(is_x, tracks.slope_x[:, None], tracks.slope_y[:, None])
         distance = geometry.cell_centers() - geometry.project(tracks)[:, :, None]
-        crossing = abs(slope) * geometry.layer_thickness
-        return LateralSample(
-            images, energy, np.log(energy / reference), distance, crossing, near, geometry.cell_pitch
-        )
+        crossing = np.asarray(abs(slope) * geometry.layer_thickness, dtype=np.float64)
+        return LateralSample(images, energy, np.log(energy / reference), distance, crossing, near, geometry.cell_pitch)
 
     def halves(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Events of the lower and of the upper half of the energies."""
@@ -147,7 +149,7 @@ def start_lateral(sample: LateralSample) -> Values:
         "age_nodes": AGE_NODES,
         "wide_scale": WIDE_SCALE,
         "lateral_scales": SCALES,
-        "lateral_width": np.ones(len(nodes)),
+        "lateral_width": np.zeros((len(nodes), 2)),
         "mode_sigma": np.concatenate(
             [ENTRY_SIGMA, [[jitter, 0.06, 0.2] for jitter in START_JITTER[len(ENTRY_SIGMA) :]]]
         ),
@@ -172,12 +174,16 @@ def _wide_line(sample: LateralSample, node: int) -> FloatArray:
     """
     borders = np.quantile(sample.scaled, [0, 1 / 3, 2 / 3, 1]) if node <= LAST_TILTED else [-np.inf, np.inf]
     points = []
-    for low, high in zip(borders[:-1], borders[1:], strict=True):
+    for low, high in itertools.pairwise(borders):
         events = (sample.scaled >= low) & (sample.scaled <= high)
         weights = sample.weights(node, START_JITTER[node], events, steps=400)
         wide = weights[SCALES > WIDE_SCALE].sum()
         points.append((sample.scaled[events].mean(), np.log(wide / (1 - wide))))
-    return np.polyfit(*np.transpose(points), 1)[::-1] if len(points) > 1 else np.array([points[0][1], 0.0])
+    if len(points) == 1:
+        return np.array([points[0][1], 0.0])
+    middles, odds = np.array(points).T
+    line: FloatArray = np.polyfit(middles, odds, 1)[::-1]
+    return line
 
 
 @dataclass(frozen=True)
@@ -247,13 +253,14 @@ def calibrate(
     quiet = _Summary.of(simulate({**values, "mode_sigma": 0 * values["mode_sigma"]}), same_view)
     wanted = real.covariances - quiet.covariances
     low, high = (np.median(sample.scaled[half]) for half in sample.halves())
+    moved = ("lateral_width", "wide_logit", "mode_sigma", "mode_slope", "dust_rate", "dust_power")
+    trail: list[Values] = []
     for _ in range(rounds):
         seen = _Summary.of(simulate(values), same_view)
         inner, halo = real.means[..., 1], np.log(real.means[..., 2] / seen.means[..., 2])
         excess = (seen.means[..., 1] - inner) / (inner * (1 - inner))
-        values["lateral_width"] = values["lateral_width"] * np.exp(np.clip(0.8 * excess.mean(axis=0), -0.2, 0.2))
-        tilt = np.where(np.arange(halo.shape[1]) <= LAST_TILTED, (halo[1] - halo[0]) / (high - low), 0)
-        values["wide_logit"] = values["wide_logit"] + 0.7 * np.column_stack([halo.mean(axis=0), tilt])
+        values["lateral_width"] = values["lateral_width"] + np.clip(0.8 * _line(excess, high - low), -0.2, 0.2)
+        values["wide_logit"] = values["wide_logit"] + 0.7 * _line(halo, high - low)
 
         gain = seen.covariances - quiet.covariances
         ratio = np.maximum(_smooth(wanted.mean(axis=0)), 0) / np.maximum(_smooth(gain.mean(axis=0)), 1e-9)
@@ -269,7 +276,15 @@ def calibrate(
         values["dust_rate"] = values["dust_rate"] * np.exp(dust.mean())
         values["dust_power"] = values["dust_power"] + (dust[1] - dust[0]) / (high - low)
         log.info("halo %s, core %s, covariances %s", _text(halo), _text(excess), _text(np.log(ratio + 1e-3)))
-    return values
+        trail.append({name: values[name] for name in moved})
+    # The corrections end in noise about the answer: the later half of them is averaged.
+    late = trail[rounds // 2 :]
+    return {**values, **{name: np.mean([step[name] for step in late], axis=0) for name in moved}}
+
+
+def _line(halves: FloatArray, distance: float) -> FloatArray:
+    """Means and slopes of values in the two energy halves; slopes are averaged over neighbouring nodes."""
+    return np.column_stack([halves.mean(axis=0), _smooth((halves[1] - halves[0])[:, None] / distance)])
 
 
 def _smooth(values: FloatArray) -> FloatArray:

@@ -204,12 +204,12 @@ def _layer_quantiles(values: FloatArray, near: FloatArray, knots: FloatArray) ->
 
 
 def _scores(values: FloatArray, quantiles: FloatArray) -> FloatArray:
-    """Normal scores of values of a marginal distribution."""
+    """Return the normal scores of values of a marginal distribution."""
     return _scores_each(values, np.broadcast_to(quantiles, (len(values), len(quantiles))))
 
 
 def _scores_each(values: FloatArray, quantiles: FloatArray) -> FloatArray:
-    """Normal scores of values, each with the quantiles of its own marginal distribution."""
+    """Return the normal scores of values, each with the quantiles of its own marginal distribution."""
     node = np.clip((quantiles <= values[:, None]).sum(axis=1) - 1, 0, len(NODES) - 2)
     rows = np.arange(len(values))
     low, high = quantiles[rows, node], quantiles[rows, node + 1]

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from .._compiled import jit
+from .electromagnetic_parameters import COARSE_STEP, FINE_END, FINE_STEP
 
 __all__ = ["N_MODES", "share_layer"]
 
@@ -23,12 +24,18 @@ FEW_SPOTS = 10.0
 FAR_SPOTS = 0.3
 """Cells that expect fewer spots than this are not visited: the spots beyond are drawn one by one."""
 
+MANY_SPOTS = 8.0
+"""Above so many expected spots in a cell their number is not drawn."""
+
 LONGEST_STEP = 3.0
 """The axis' way across a layer is averaged in steps of at most this, mm."""
 
 
 SOFT_DISTANCE = 60.0
 """From this distance on, mm, spots have the spectrum that the fit sees far from the axis."""
+
+LARGEST_ODDS = 3.0
+"""Largest log odds of the wide part."""
 
 SMALLEST_PART = -9.0
 """Least log of a layer's part of the shower's energy that its lateral shape follows."""
@@ -67,41 +74,38 @@ def _blend(depth, age, p, rows, weights):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _integral(distance, table, count, rows, core, wide):  # type: ignore[no-untyped-def]
-    """Part of the energy between the axis and a signed distance in steps of the table; negative on its other side."""
-    position = abs(distance)
-    step = min(int(position), table.shape[0] - 2)
+def _integral(distance, profile):  # type: ignore[no-untyped-def]
+    """Part of the energy between the axis and a signed distance from it; negative on its other side."""
+    away = abs(distance)
+    position = away / FINE_STEP if away < FINE_END else FINE_END / FINE_STEP + (away - FINE_END) / COARSE_STEP
+    step = min(int(position), len(profile) - 2)
     above = min(position - step, 1.0)
-    value = 0.0
-    for i in range(count):
-        row = rows[i]
-        low = core[i] * table[step, row, 0] + wide[i] * table[step, row, 1]
-        high = core[i] * table[step + 1, row, 0] + wide[i] * table[step + 1, row, 1]
-        value += low + above * (high - low)
+    value = profile[step] + above * (profile[step + 1] - profile[step])
     return value if distance > 0 else -value
 
 
 @jit
-def _distance(part, table, count, rows, core, wide):  # type: ignore[no-untyped-def]
+def _distance(part, profile):  # type: ignore[no-untyped-def]
     """Inverse of `_integral` for a part from 0 to a half."""
-    low, high = 0, table.shape[0] - 1
+    low, high = 0, len(profile) - 1
     while high - low > 1:
         middle = (low + high) // 2
-        if _integral(float(middle), table, count, rows, core, wide) < part:
+        if profile[middle] < part:
             low = middle
         else:
             high = middle
-    below = _integral(float(low), table, count, rows, core, wide)
-    above = _integral(float(high), table, count, rows, core, wide)
-    return low + ((part - below) / (above - below) if above > below else 0.5)
+    rise = profile[high] - profile[low]
+    position = low + (min((part - profile[low]) / rise, 1.0) if rise > 0 else 0.5)
+    fine = FINE_END / FINE_STEP
+    return position * FINE_STEP if position < fine else FINE_END + (position - fine) * COARSE_STEP
 
 
 @jit
 def _cell_energy(expected, soft, p, generator):  # type: ignore[no-untyped-def]
-    """Energy of a Poisson number of spots; for many of them a gamma distribution of the same mean and variance."""
-    quantum = p.spot_mean * (1 + 1 / p.spot_shape)
-    if expected > 30:
-        return generator.standard_gamma(expected * p.spot_mean / quantum) * quantum
+    """Energy of a Poisson number of spots; for many of them a shifted gamma distribution of the same three moments."""
+    if expected > MANY_SPOTS:
+        drawn = generator.standard_gamma(p.many_shape * expected) * p.many_scale - p.many_shift * expected
+        return max(drawn, 0.0)
     count = generator.poisson(expected)
     if count == 0:
         return 0.0
@@ -118,7 +122,10 @@ def _spot_energy(soft, p, generator):  # type: ignore[no-untyped-def]
 
 
 @jit
-def share_layer(image, layer, energy, centre, other, crossing, depth, age, track, scaled, modes, view, p, generator):  # type: ignore[no-untyped-def]
+def share_layer(  # type: ignore[no-untyped-def]
+    image, deposits, profile, layer, energy, centre, other, crossing, depth, age, track, scaled, modes, view, p,
+    generator,
+):  # fmt: skip
     """Add a layer's energy to the cells of one row of the image.
 
     Each cell gets a Poisson number of spots with a spectrum of energies, around what the lateral shape says; the sum,
@@ -128,6 +135,8 @@ def share_layer(image, layer, energy, centre, other, crossing, depth, age, track
     ----------
     image : array, shape (n_layers, n_cells)
         GeV, added to in place.
+    deposits, profile : array, shape (n_cells,) and (positions of the lateral table,)
+        Work space.
     layer : int
         The layer.
     energy : float
@@ -157,70 +166,86 @@ def share_layer(image, layer, energy, centre, other, crossing, depth, age, track
     core = np.empty(4)
     wide = np.empty(4)
     count = _blend(depth, age, p, rows, core)
+    shift, log_scale = _fluctuate(energy, scaled, modes, view, p, count, rows, core, wide)
+    deposits[:] = 0.0
+    total = 0.0
+    if depth < TRACK_DEPTH:
+        total = _add_track(deposits, energy, track, centre, crossing, p, count, core, wide)
+    profile[:] = 0.0
+    for i in range(count):
+        for position in range(len(profile)):
+            profile[position] += (
+                core[i] * p.lateral_table[rows[i], 0, position] + wide[i] * p.lateral_table[rows[i], 1, position]
+            )
+    inverse = math.exp(-min(max(log_scale, -1.0), 1.0))
+    inside = _integral((p.half_width - other) * inverse, profile) + _integral((p.half_width + other) * inverse, profile)
+    total += _draw_spots(deposits, energy - total, centre + shift, crossing, inverse, profile, p, generator)
+    if total > 0:
+        image[layer] += deposits * (energy * inside / total)
+
+
+@jit
+def _fluctuate(energy, scaled, modes, view, p, count, rows, core, wide):  # type: ignore[no-untyped-def]
+    """Split the weights of the rows into core and wide part; shift in mm and log of the width of this layer."""
     clipped = min(max(scaled, p.energy_clip[0]), p.energy_clip[1])
-    shift, log_scale, log_wide = 0.0, 0.0, 0.0
+    shift, log_scale, log_wide, tilt = 0.0, 0.0, 0.0, 0.0
     for i in range(count):
         shift += core[i] * p.mode_sigma[rows[i], 0]
         log_scale += core[i] * p.mode_sigma[rows[i], 1]
         log_wide += core[i] * p.mode_sigma[rows[i], 2]
+        tilt += core[i] * p.lateral_width[rows[i], 1]
     shift *= math.exp(p.mode_slope[0] * scaled) * modes[view]
     log_scale *= math.exp(p.mode_slope[1] * scaled) * modes[2]
     log_wide *= math.exp(p.mode_slope[2] * scaled) * modes[3]
     part = max(math.log(energy / p.reference_energy) - scaled, SMALLEST_PART)
     for i in range(count):
         odds = p.wide_logit[rows[i], 0] + p.wide_logit[rows[i], 1] * clipped - p.wide_power[rows[i]] * part
-        odds = math.exp(min(odds + log_wide, 3.0))
+        odds = math.exp(min(odds + log_wide, LARGEST_ODDS))
         wide[i] = core[i] * odds / (1 + odds)
         core[i] -= wide[i]
-    table = p.lateral_table
-    inverse = math.exp(-min(max(log_scale, -1.0), 1.0)) / p.lateral_step
-    energy *= _integral((p.half_width - other) * inverse, table, count, rows, core, wide) + _integral(
-        (p.half_width + other) * inverse, table, count, rows, core, wide
-    )
-    centre += shift
-    n_cells = image.shape[1]
-    deposits = np.zeros(n_cells)
-    steps = int(crossing / LONGEST_STEP) + 1
+    return shift, log_scale + tilt * clipped
+
+
+@jit
+def _draw_spots(deposits, energy, centre, crossing, inverse, profile, p, generator):  # type: ignore[no-untyped-def]
+    """Add about as much energy in spots, cell by cell near the axis, spot by spot far from it; how much it was."""
+    spots = energy / p.spot_mean
+    n_cells = len(deposits)
+    start = min(max(math.floor((centre + p.half_width) / p.pitch), 0), n_cells)
+    at_start = _border(start, centre, crossing, inverse, profile, p)
     total = 0.0
-    if depth < TRACK_DEPTH:
-        total = _add_track(deposits, energy, track, centre, crossing, p, count, core, wide)
-    spots = (energy - total) / p.spot_mean
-    start = min(max(int(math.floor((centre + p.half_width) / p.pitch)), 0), n_cells)
-    at_start = _border(start, centre, crossing, steps, inverse, p, count, rows, core, wide)
-    beyond = np.empty(2)
     for side in range(2):
         # From the border nearest to the axis outwards; the border that two cells share is looked up once.
         sign = 1.0 if side else -1.0
         inner = sign * at_start
         cell = start if side else start - 1
         while spots >= FEW_SPOTS and 0 <= cell < n_cells:
-            outer = sign * _border(cell + side, centre, crossing, steps, inverse, p, count, rows, core, wide)
+            outer = sign * _border(cell + side, centre, crossing, inverse, profile, p)
             expected = spots * (outer - inner)
             if expected < FAR_SPOTS and outer > 0.25:
                 break
             soft = abs((cell + 0.5) * p.pitch - p.half_width - centre) / SOFT_DISTANCE
-            deposits[cell] = _cell_energy(expected, min(soft, 1.0), p, generator)
-            total += deposits[cell]
+            drawn = _cell_energy(expected, min(soft, 1.0), p, generator)
+            deposits[cell] += drawn
+            total += drawn
             inner = outer
             cell += 1 if side else -1
-        beyond[side] = 0.5 - inner
+        beyond = 0.5 - inner
         if not 0 <= cell < n_cells:
-            total += spots * beyond[side] * p.spot_mean
-            beyond[side] = 0.0
-    for side in range(2):
-        n_far = generator.poisson(spots * beyond[side])
-        for _ in range(n_far):
-            part = 0.5 - beyond[side] * generator.random()
-            distance = _distance(min(abs(part), 0.5), table, count, rows, core, wide) / inverse
-            if (side == 0) == (part > 0):
+            total += energy * beyond
+            continue
+        for _ in range(generator.poisson(spots * beyond)):
+            part = 0.5 - beyond * generator.random()
+            distance = _distance(abs(part), profile) / inverse
+            if part < 0:
                 distance = -distance
-            deposit = _spot_energy(1.0, p, generator)
-            total += deposit
-            cell = int(math.floor((centre + distance + crossing * (generator.random() - 0.5) + p.half_width) / p.pitch))
-            if 0 <= cell < n_cells:
-                deposits[cell] += deposit
-    if total > 0:
-        image[layer] += deposits * (energy / total)
+            drawn = _spot_energy(1.0, p, generator)
+            total += drawn
+            along = crossing * (generator.random() - 0.5)
+            hit = math.floor((centre + sign * distance + along + p.half_width) / p.pitch)
+            if 0 <= hit < n_cells:
+                deposits[hit] += drawn
+    return total
 
 
 @jit
@@ -233,7 +258,7 @@ def _add_track(deposits, energy, track, centre, crossing, p, count, core, wide):
     part = track / energy
     steps = int(crossing) + 1
     for i in range(steps):
-        cell = int(math.floor((centre + crossing * ((i + 0.5) / steps - 0.5) + p.half_width) / p.pitch))
+        cell = math.floor((centre + crossing * ((i + 0.5) / steps - 0.5) + p.half_width) / p.pitch)
         if 0 <= cell < len(deposits):
             deposits[cell] += track / steps
     for i in range(count):
@@ -243,11 +268,11 @@ def _add_track(deposits, energy, track, centre, crossing, p, count, core, wide):
 
 
 @jit
-def _border(cell, centre, crossing, steps, inverse, p, count, rows, core, wide):  # type: ignore[no-untyped-def]
+def _border(cell, centre, crossing, inverse, profile, p):  # type: ignore[no-untyped-def]
     """`_integral` up to the lower border of a cell, averaged over the way of the axis across the layer."""
     distance = cell * p.pitch - p.half_width - centre
+    steps = int(crossing / LONGEST_STEP) + 1
     value = 0.0
     for i in range(steps):
-        at = distance + crossing * ((i + 0.5) / steps - 0.5)
-        value += _integral(at * inverse, p.lateral_table, count, rows, core, wide)
+        value += _integral((distance + crossing * ((i + 0.5) / steps - 0.5)) * inverse, profile)
     return value / steps

@@ -22,7 +22,7 @@ TAIL_LAYERS = 3
 def _quantile(score, row, nodes):  # type: ignore[no-untyped-def]
     """Value of a marginal distribution at a normal score; constant beyond the outermost nodes."""
     position = (score - nodes[0]) / (nodes[1] - nodes[0])
-    node = min(max(int(math.floor(position)), 0), len(nodes) - 2)
+    node = min(max(math.floor(position), 0), len(nodes) - 2)
     fraction = min(max(position - node, 0.0), 1.0)
     return row[node] * (1 - fraction) + row[node + 1] * fraction
 
