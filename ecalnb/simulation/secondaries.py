@@ -12,7 +12,7 @@ from .decays import MASS, decay_to_stable
 from .interactions import KINDS
 from .responses import SPECIES
 
-__all__ = ["SLOW_ENERGIES", "Secondaries", "is_light", "sort_secondaries"]
+__all__ = ["SLOW_ENERGIES", "Secondaries", "is_light", "representative", "sort_secondaries"]
 
 SLOW_ENERGIES = {
     "neutron": (0.125e-3, 0.25e-3, 0.5e-3, 1e-3, 2e-3, 4e-3, 8e-3, 16e-3, 32e-3),
@@ -83,6 +83,39 @@ def _slow(name: str, kinetic: float, generator: np.random.Generator) -> tuple[in
         return None
     place = np.interp(np.log(kinetic), np.log(energies), np.arange(len(energies)))
     return SPECIES.index(name), int(place + generator.random())
+
+
+def representative(
+    event: npt.NDArray[np.int64],
+    pdg: npt.NDArray[np.int64],
+    kinetic: npt.NDArray[np.float64],
+    n: int,
+) -> npt.NDArray[np.int64]:
+    """Choose interactions that stand for more of them: every so many in the order of their electromagnetic energy.
+
+    What a hadron leaves depends on that energy more than on anything else. So chosen, its mean and its distribution are
+    those of all interactions, without the fluctuation of a small sample.
+
+    Parameters
+    ----------
+    event : array of int, shape (n_secondaries,)
+        Number of the interaction of each secondary, ascending from 0 without gaps.
+    pdg, kinetic : array, shape (n_secondaries,)
+        Particle numbers, and kinetic energies in GeV.
+    n : int
+        How many to choose; all if there are no more.
+
+    Returns
+    -------
+    array of int
+        Numbers of the chosen interactions, ascending.
+    """
+    electromagnetic = np.isin(pdg, (111, 22, 221))
+    energy = np.bincount(event, np.where(electromagnetic, kinetic, 0.0))
+    if len(energy) <= n:
+        return np.arange(len(energy))
+    places = ((np.arange(n) + 0.5) * (len(energy) / n)).astype(int)
+    return np.sort(np.argsort(energy, kind="stable")[places])
 
 
 def sort_secondaries(

@@ -14,7 +14,6 @@ import argparse
 import os
 import sys
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,7 @@ if __name__ != "__main__":
 from ecalnb.geometry import Calorimeter
 from ecalnb.simulation.geant4.data import data_directory
 from ecalnb.simulation.interactions import PROJECTILES, pack_interactions
-from ecalnb.simulation.secondaries import Secondaries, sort_secondaries
+from ecalnb.simulation.secondaries import Secondaries, representative, sort_secondaries
 
 os.environ["GEANT4_DATA_DIR"] = str(data_directory().path)  # before geant4_pybind is imported
 
@@ -45,7 +44,7 @@ PROTON_EXTREME = (5200, 10400, 25000, 50000)
 DOUBLING, QUADRUPLING = tuple(0.1 * 2**i for i in range(18)), tuple(0.1 * 4**i for i in range(9))
 PACKAGED: dict[tuple[str, float], int] = {
     **{("p", e): 400 for e in PROTON_LOW},
-    **{("p", e): 1100 for e in PROTON_HIGH},
+    **{("p", e): 1200 for e in PROTON_HIGH},
     **{("p", e): 700 for e in PROTON_EXTREME},
     **{("n", e): 300 for e in (0.02, 0.05)},
     **{(name, e): 260 for name in ("n", "pi+", "pi-") for e in DOUBLING},
@@ -138,12 +137,12 @@ class Actions(g4.G4VUserActionInitialization):
 
 def entries(recorded: Recorded, packaged: int, generator: np.random.Generator) -> dict[str, Any]:
     """Entries of the library from a run, and the mean path to the interaction, mm."""
-    event, pdg = np.array(recorded.event), np.array(recorded.pdg, dtype=np.int64)
-    values = np.array(recorded.values)
-    borders = np.append(np.flatnonzero(np.diff(event, prepend=-1)), len(event))
+    _, event = np.unique(recorded.event, return_inverse=True)
+    pdg, values = np.array(recorded.pdg, dtype=np.int64), np.array(recorded.values)
+    borders = np.searchsorted(event, np.arange(event[-1] + 2))
     collected = Secondaries()
-    for begin, end in islice(pairwise(borders), packaged):
-        chosen = slice(begin, end)
+    for number in representative(event, pdg, values[:, 0], packaged):
+        chosen = slice(borders[number], borders[number + 1])
         sort_secondaries(collected, pdg[chosen], values[chosen, 0], values[chosen, 1:4], generator)
     return collected.columns() | {"length": float(values[borders[:-1], 4].mean()), "n": len(borders) - 1}
 
