@@ -68,9 +68,9 @@ def _push(stack, n, kind, kinetic, x, y, z, ux, uy, uz):  # type: ignore[no-unty
 
 
 @jit
-def _interact(
+def _interact(  # type: ignore[no-untyped-def]
     stack, n, image, projectile, kinetic, x, y, z, ux, uy, uz, views, g, library, responses, parameters, generator
-):  # type: ignore[no-untyped-def]
+):
     """Put the fast secondaries of an interaction on the stack, and add the responses to the slow ones."""
     pitch, thickness = g
     event, energy = draw_interaction(library, projectile, kinetic, generator)
@@ -126,7 +126,7 @@ def _decay(stack, n, kind, kinetic, x, y, z, ux, uy, uz, generator):  # type: ig
 
 
 @jit
-def add_hadron(
+def add_hadron(  # type: ignore[no-untyped-def]
     image,
     mirror,
     stack,
@@ -146,7 +146,7 @@ def add_hadron(
     parameters,
     scale,
     generator,
-):  # type: ignore[no-untyped-def]
+):
     """Add what one hadron leaves that comes through the front face.
 
     Parameters

@@ -52,7 +52,7 @@ def _distance(showers: Showers) -> FloatArray:
 
 
 def crossing_summary(showers: Showers) -> FloatArray:
-    """Summarise what crossing protons leave: logarithms of the quantiles of a layer's energy, and of the cells off the track.
+    """Summarise what crossing protons leave: quantiles of a layer's energy, and cells off the track, as logarithms.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def fit(showers: Showers, seed: int = 1) -> tuple[HadronicParameters, dict[str, 
     start = np.array([START.fibre_scale, START.landau_max / 100, START.knock_on_scale])
     simplex = np.vstack([start, start + np.diag([0.04, 0.15, -0.15])])
     bounds = [(0.9, 1.2), (0.05, 3.0), (0.3, 1.5)]
-    options = {"initial_simplex": simplex, "maxfev": 60, "xatol": 0.004, "fatol": 0.5}
+    options = {"initial_simplex": simplex, "maxfev": 40, "xatol": 0.004, "fatol": 0.5}
     best = minimize(chi_square, start, method="Nelder-Mead", bounds=bounds, options=options)
     fitted = START._replace(fibre_scale=best.x[0], landau_max=100 * best.x[1], knock_on_scale=best.x[2])
 

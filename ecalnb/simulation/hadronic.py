@@ -57,7 +57,7 @@ def load_hadronic(path: Path = PARAMETER_FILE) -> HadronicParameters:
 
 
 @jit
-def _simulate(
+def _simulate(  # type: ignore[no-untyped-def]
     images,
     depths,
     kind,
@@ -76,7 +76,7 @@ def _simulate(
     parameters,
     scale,
     generator,
-):  # type: ignore[no-untyped-def]
+):
     image, mirror = np.empty(images.shape[1:]), np.empty(images.shape[1:])
     stack = np.empty((4096, STACK_COLUMNS))
     last = images.shape[1] - 1

@@ -163,7 +163,7 @@ def sort_secondaries(
             momentum = np.sqrt(energy * (energy + 2 * MASS[code]))
             parent = np.concatenate([[energy + MASS[code]], momentum * axis])
             for product, vector in decay_to_stable(code, parent, generator):
-                size = np.linalg.norm(vector[1:])
+                size = float(np.linalg.norm(vector[1:]))
                 add(product, max(vector[0] - MASS[product], 0.0), vector[1:] / max(size, 1e-12))
         else:
             add(code, energy, axis)

@@ -100,7 +100,7 @@ def _scatter(ux, uy, uz, kinetic, mass, step, generator):  # type: ignore[no-unt
 
 
 @jit
-def follow_charged(
+def follow_charged(  # type: ignore[no-untyped-def]
     image,
     kinetic,
     mass,
@@ -119,7 +119,7 @@ def follow_charged(
     parameters,
     scale,
     generator,
-):  # type: ignore[no-untyped-def]
+):
     """Follow a charged particle and add what it leaves.
 
     Parameters
