@@ -37,14 +37,32 @@ RADIATION_LENGTH = 9.56
 REFERENCE_ENERGY = 22.0
 """GeV, near the middle of the fitted range in its logarithm."""
 
-COPIES = 3
+COPIES = 4
+"""Simulated events for each real one in a round of the calibration."""
+
 DIGITS = 6
+"""Significant digits in the file."""
 
+# Mass attenuation of lead: J. Hubbell and S. Seltzer, NISTIR 5632, up to 20 MeV; above, a smooth approach to the limit
+# of pair production in complete screening, good to about 5 %.
 PHOTON_ENERGY = (1, 2, 3, 5, 10, 20, 50, 100, 300, 1000, 10_000, 100_000)  # MeV
-LEAD_ATTENUATION = (0.0710, 0.0461, 0.0423, 0.0427, 0.0497, 0.0621, 0.0790, 0.0929, 0.106, 0.115, 0.121, 0.1222)
+LEAD_ATTENUATION = (
+    0.0710,
+    0.0461,
+    0.0423,
+    0.0427,
+    0.0497,
+    0.0621,
+    0.0790,
+    0.0929,
+    0.106,
+    0.115,
+    0.121,
+    0.1222,
+)  # cm2/g
 
 
-def fit(showers: Showers, seed: int = 1, rounds: int = 8) -> dict[str, Any]:
+def fit(showers: Showers, seed: int = 1, rounds: int = 10) -> dict[str, Any]:
     """Fit the parameters to electrons.
 
     Parameters
@@ -75,7 +93,7 @@ def fit(showers: Showers, seed: int = 1, rounds: int = 8) -> dict[str, Any]:
         "entry_density": 0.009,
         "dust_rate": 10.0,
         "dust_power": 0.78,
-        "dust_cluster": 12.5,
+        "dust_cluster": 16.0,
         "dust_width": 98.0,
         "dust_depth": geometry.thickness,
         "dust_log_energy": np.log([10**-8.5, 1e-4]),

@@ -42,7 +42,7 @@ LAST_TILTED = len(ENTRY_NODES) + 1
 WIDE_POWER = np.array([0.1, 0.5, 0.5, 0.45, 0.25, 0.1, *[0.0] * (len(AGE_NODES) - 3)])
 """Early, a layer with more of the shower's energy has a smaller wide part: it is backscattered from deeper layers."""
 
-ENTRY_SIGMA = np.array([*[[0.5, 0.03, 0.2]] * len(ENTRY_NODES), [0.6, 0.1, 0.25], [0.5, 0.09, 0.25]])
+ENTRY_SIGMA = np.array([*[[0.5, 0.03, 0.2]] * len(ENTRY_NODES), [0.6, 0.05, 0.2], [0.5, 0.05, 0.2]])
 """Fluctuations near the first nodes, where single particles hide them: not fitted."""
 
 MOST_SIGMA = np.array([3.0, 0.4, 0.8])
