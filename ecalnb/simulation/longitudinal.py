@@ -15,6 +15,8 @@ LARGEST_SIGMA = 1.2
 EARLY_END = 6.0
 EARLY_WIDTH = 5.0
 SHALLOWEST = 0.5
+CRITICAL_ENERGY = 0.0076
+SMALLEST_LOG = 2.0
 TAIL_LAYERS = 3
 
 
@@ -68,8 +70,8 @@ def _draw_scores(upper, p, generator):  # type: ignore[no-untyped-def]
 
 
 @jit
-def _layer_factor(depth, score, scaled, clipped, p):  # type: ignore[no-untyped-def]
-    """Energy of a layer over that of the event's gamma profile."""
+def _layer_factor(depth, score, early, scaled, clipped, p):  # type: ignore[no-untyped-def]
+    """Energy of a layer over that of the gamma profile; only the entry's correction goes on beyond the fitted range."""
     n_knots = len(p.knots)
     position = (depth - p.knots[0]) / (p.knots[1] - p.knots[0])
     knot = min(max(int(position), 0), n_knots - 2)
@@ -80,8 +82,11 @@ def _layer_factor(depth, score, scaled, clipped, p):  # type: ignore[no-untyped-
     )
     lower, upper = p.correction[knot], p.correction[knot + 1]
     shift = 0.0
+    slope = 0.0
     for power in range(2, -1, -1):
+        slope = slope * clipped + shift
         shift = shift * clipped + below * lower[power] + above * upper[power]
+    shift += early * slope * (scaled - clipped)
     lower, upper = p.log_sigma[knot], p.log_sigma[knot + 1]
     sigma = math.exp(below * lower[0] + above * upper[0] + (below * lower[1] + above * upper[1]) * scaled)
     return math.exp(shift + min(sigma, LARGEST_SIGMA) * value)
@@ -123,9 +128,13 @@ def draw_profile(energy, start, secant, n_layers, p, generator, layer_energy, la
     scaled = math.log(energy / p.reference_energy)
     clipped = min(max(scaled, p.energy_clip[0]), p.energy_clip[1])
     scores = _draw_scores((clipped - p.energy_clip[0]) / (p.energy_clip[1] - p.energy_clip[0]), p, generator)
+    # Outside the fitted range the spread goes as 1 / (ln y - 2): Grindhammer and Peters, sampling calorimeters.
+    offset = math.log(p.reference_energy / CRITICAL_ENERGY) - 2
+    narrowing = (clipped + offset) / max(scaled + offset, SMALLEST_LOG)
     drawn = np.empty(2)
     for i in range(2):
         sigma = math.exp(p.shape_log_sigma[i, 0] + p.shape_log_sigma[i, 1] * clipped)
+        sigma *= narrowing
         drawn[i] = math.exp(sigma * _quantile(scores[i], p.shape_quantiles[i], p.nodes))
     mean_peak = max(p.shape_median[0, 0] + p.shape_median[0, 1] * scaled, SHALLOWEST)
     mean_width = max(p.shape_median[1, 0] + p.shape_median[1, 1] * scaled, SHALLOWEST)
@@ -149,7 +158,7 @@ def draw_profile(energy, start, secant, n_layers, p, generator, layer_energy, la
         early = min(max((EARLY_END - middle) / EARLY_WIDTH, 0.0), 1.0)
         if early > 0 and deposit[i] > 0:
             deposit[i] *= (mean[i] / deposit[i]) ** early
-        deposit[i] *= _layer_factor(middle, score, scaled, clipped, p)
+        deposit[i] *= _layer_factor(middle, score, early, scaled, clipped, p)
         total += deposit[i]
         moment += deposit[i] * middle
 
