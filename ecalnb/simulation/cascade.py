@@ -12,7 +12,7 @@ from .electromagnetic import add_electron, add_photon
 from .interactions import CHARGES, KINDS, MASSES, PROJECTILE_OF, PROJECTILES, draw_interaction, interaction_length
 from .ionisation import draw_knock_on, knock_on_rate
 from .responses import SPECIES, add_directed, add_isotropic
-from .tracking import INTERACTED, LEFT, SOFT, STOPPED, follow_charged, leave_distance
+from .tracking import INTERACTED, LEFT, SOFT_ELECTRON, STOPPED, follow_charged, leave_distance
 
 __all__ = ["STACK_COLUMNS", "add_hadron"]
 
@@ -31,6 +31,7 @@ ANTIPROTON_PROJECTILE = PROJECTILES.index("pbar")
 # ctau, mm, and fraction of the channel with charged products: Particle Data Group 2024
 SHORT_KAON_LENGTH, SHORT_KAON_CHARGED = 26.84, 0.692
 LAMBDA_LENGTH, LAMBDA_CHARGED = 78.9, 0.639
+SOFT_PHOTON_ENERGY = 8.0  # GeV: photons below are drawn from the library of responses
 SLOWEST_NEUTRON = 0.03  # GeV
 FLATTEST = 0.25  # cosine of the flattest direction of a shower
 # Of light nuclei by interactions: polystyrene and glue by volume, density and interaction length, lambda = 82, 84 g/cm2
@@ -197,7 +198,7 @@ def add_hadron(  # type: ignore[no-untyped-def]
         ux, uy, uz = stack[n, 5], stack[n, 6], stack[n, 7]
         mass = MASSES[kind]
         if kind == PHOTON:
-            if kinetic < SOFT:
+            if kinetic < SOFT_PHOTON_ENERGY:
                 add_directed(
                     image, SOFT_PHOTON, kinetic, x, y, z, ux, uy, uz, views, pitch, thickness, responses, generator
                 )
@@ -217,7 +218,7 @@ def add_hadron(  # type: ignore[no-untyped-def]
         length = parameters.length_scale * interaction_length(library, projectile, kinetic)
         free_path = length * generator.standard_exponential()
         if CHARGES[kind] != 0:
-            rate = parameters.knock_on_scale * knock_on_rate(SOFT, kinetic, mass)
+            rate = parameters.knock_on_scale * knock_on_rate(SOFT_ELECTRON, kinetic, mass)
             knock_path = generator.standard_exponential() / rate if rate > 0 else 1e9
             path = min(free_path, knock_path)
             end, kinetic, x, y, z, ux, uy, uz = follow_charged(
@@ -242,7 +243,7 @@ def add_hadron(  # type: ignore[no-untyped-def]
             )
             if end == INTERACTED and knock_path < free_path:
                 # A hard electron; the hadron goes on, and its path to the interaction may be drawn anew.
-                e1 = draw_knock_on(SOFT, kinetic, mass, generator)
+                e1 = draw_knock_on(SOFT_ELECTRON, kinetic, mass, generator)
                 if 0 < e1 < kinetic:
                     _add_shower(image, mirror, True, e1, x, y, z, ux, uy, uz, views, mirror_views, g, em, generator)
                     kinetic -= e1

@@ -18,13 +18,13 @@ from .ionisation import (
 )
 from .responses import SPECIES, add_directed
 
-__all__ = ["INTERACTED", "LEFT", "SOFT", "STOPPED", "HadronicParameters", "follow_charged", "leave_distance"]
+__all__ = ["INTERACTED", "LEFT", "SOFT_ELECTRON", "STOPPED", "HadronicParameters", "follow_charged", "leave_distance"]
 
 LEFT, INTERACTED, STOPPED = 0, 1, 2
 """How the path of a particle ends."""
 
-SOFT = 4.0
-"""Energy, GeV, below which photons and knocked-on electrons are drawn from the library of responses."""
+SOFT_ELECTRON = 2.0
+"""Energy, GeV, below which knocked-on electrons are drawn from the library of responses."""
 
 KNOCKED_ON = SPECIES.index("electron_down")
 _STOPPING_ENERGY = 0.003  # GeV: less than a fibre's width is left of its range
@@ -204,7 +204,7 @@ def follow_charged(  # type: ignore[no-untyped-def]
             if rate < 0:
                 break
             energy = draw_knock_on(KNOCK_ON_MIN, kinetic, mass, generator)
-            if energy < SOFT:
+            if energy < SOFT_ELECTRON:
                 add_directed(
                     image, KNOCKED_ON, energy, x, y, z, ux, uy, uz, views, pitch, thickness, responses, generator
                 )

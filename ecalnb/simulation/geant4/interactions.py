@@ -46,8 +46,8 @@ PACKAGED: dict[tuple[str, float], int] = {
     **{("p", e): 400 for e in PROTON_LOW},
     **{("p", e): 1200 for e in PROTON_HIGH},
     **{("p", e): 700 for e in PROTON_EXTREME},
-    **{("n", e): 300 for e in (0.02, 0.05)},
-    **{(name, e): 260 for name in ("n", "pi+", "pi-") for e in DOUBLING},
+    **{("n", e): 280 for e in (0.02, 0.05)},
+    **{(name, e): 280 for name in ("n", "pi+", "pi-") for e in DOUBLING},
     **{(name, e): 100 for name in ("K+", "K-", "K0L", "pbar") for e in QUADRUPLING},
 }
 SIMULATED_PER_PACKAGED = 3
@@ -199,6 +199,7 @@ def main() -> None:
         "material": "lead, polystyrene and glue as 1 : 0.57 : 0.15 by volume, mixed",
         "cuts": "none: everything but the projectile is killed when made",
         "seed": options.seed,
+        "simulated": {f"{name} {energy:g} GeV": part["n"] for (name, energy), part in sets.items()},
         "interactions": {f"{name} {energy:g} GeV": len(part["light"]) for (name, energy), part in sets.items()},
     }
     pack_interactions(options.output, sets, provenance)

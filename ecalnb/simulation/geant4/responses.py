@@ -44,7 +44,7 @@ SOURCE_WIDTH = 36.0  # mm: four cells about the middle
 PARTICLES = {"neutron": "neutron", "gamma": "gamma", "proton": "proton", "deuteron": "deuteron", "alpha": "alpha"}
 PARTICLES |= {"pi-_at_rest": "pi-", "pi+_at_rest": "pi+", "gamma_down": "gamma", "electron_down": "e-"}
 PARTICLES |= {f"{name}_fibre": name for name in ("proton", "deuteron", "alpha")}
-SOFT_PHOTONS = tuple(0.008 * 2**i for i in range(10))  # GeV
+SOFT_PHOTONS = tuple(0.008 * 2**i for i in range(11))  # GeV
 KNOCKED_ON = tuple(0.25e-3 * 2**i for i in range(13))
 
 # Responses of each species and energy: of all layers together in the first part, of both zones in the second.
@@ -55,7 +55,7 @@ ISOTROPIC: dict[tuple[str, float], int] = {
     **{(name, AT_REST): 1800 for name in ("pi-_at_rest", "pi+_at_rest")},
 }
 DIRECTED: dict[tuple[str, float], int] = {
-    **{("gamma_down", energy): 1400 if energy < 1.5 else 700 for energy in SOFT_PHOTONS},
+    **{("gamma_down", energy): 1400 if energy < 1.5 else 700 if energy < 5 else 400 for energy in SOFT_PHOTONS},
     **{("electron_down", energy): 2000 if energy < 3e-3 else 800 for energy in KNOCKED_ON},
 }
 DEEP = replace(AMS, name="three times the depth", views=AMS.views[:16] * 3 + AMS.views[:6])
