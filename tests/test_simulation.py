@@ -156,6 +156,7 @@ class TestFile:
         assert read.table[["file_id", "entry"]].equals(simulated.table[["file_id", "entry"]])
         assert read.metadata["provenance"] == simulated.metadata["provenance"]
         assert read.metadata["provenance"]["engine"] == "fast"
+        assert read.metadata["provenance"]["fitted_gev"] == pytest.approx([5, 100], rel=0.01)
         assert [file.name for file in tmp_path.iterdir()] == ["electrons.root"]
 
     def test_goes_on_after_an_interrupt_with_the_same_events(self, tmp_path, monkeypatch):

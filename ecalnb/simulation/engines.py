@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any, Protocol, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from .._toml import DATA
+from .._toml import DATA, read_toml
 from ..geometry import Calorimeter, Tracks
 from .electromagnetic import ENERGY_RANGE, simulate_electrons
 from .electromagnetic import Particle as Electromagnetic
+from .electromagnetic_parameters import PARAMETER_FILE as ELECTROMAGNETIC
 from .geant4 import Geant4Settings, run_geant4
 from .hadronic import HADRON_ENERGY_RANGE, Hadron, simulate_hadrons
+from .hadronic import PARAMETER_FILE as HADRONIC
 from .particles import Particle
 
 __all__ = ["ENGINES", "Engine", "FastEngine", "Geant4Engine", "make_engine"]
@@ -36,7 +40,7 @@ class Engine(Protocol):
     def check(self, particle: Particle, low: float, high: float) -> None:
         """Refuse a particle or kinetic energies, GeV, that the engine cannot simulate, with a ValueError."""
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, particle: Particle) -> dict[str, Any]:
         """For metadata."""
 
     def images(
@@ -62,8 +66,9 @@ class Geant4Engine:
         """Accept what its models are made for: all particles, 0.1 GeV to 100 TeV."""
         _check_range(particle, low, high, 0.1, 1e5, "Geant4")
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self, particle: Particle) -> dict[str, Any]:
         """For metadata."""
+        del particle
         return self.settings.describe()
 
     def images(
@@ -99,9 +104,10 @@ class FastEngine:
         limits = ENERGY_RANGE if particle.electromagnetic else HADRON_ENERGY_RANGE
         _check_range(particle, low, high, *limits, "the engine 'fast'")
 
-    def describe(self) -> dict[str, Any]:
-        """For metadata: the parameters, by a checksum of their files."""
-        return {"engine": "fast", "parameters": _checksum()}
+    def describe(self, particle: Particle) -> dict[str, Any]:
+        """For metadata: the parameters, by a checksum of their files, and the energies that they were fitted to."""
+        known = ELECTROMAGNETIC if particle.electromagnetic else HADRONIC
+        return {"engine": "fast", "parameters": _checksum(), "fitted_gev": _fitted(known), "beyond": "extrapolated"}
 
     def images(
         self,
@@ -125,6 +131,14 @@ class FastEngine:
             truth["interaction_depth"] = depths
         on_event(len(images))
         return images, truth
+
+
+@cache
+def _fitted(file: Path) -> list[float]:
+    """Lowest and highest energy of the events that parameters were fitted to, GeV."""
+    if file == ELECTROMAGNETIC:
+        return list(json.loads(file.read_text())["fitted_to"]["momentum_gev"])
+    return list(read_toml(file)["fitted_to"]["kinetic_energy"])
 
 
 @cache

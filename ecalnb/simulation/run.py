@@ -82,7 +82,7 @@ class Run:
     def description(self) -> dict[str, Any]:
         """What the events are, for metadata: all that they depend on, but not how many there are."""
         return {
-            **self.engine.describe(),
+            **self.engine.describe(self.particle),
             "ecalnb": __version__,
             "geometry": self.geometry.name,
             "detector": self.detector,
