@@ -31,6 +31,9 @@ Form = Literal["scalar", "vector", "array"]
 Convert = Literal["none", "zenith", "opposite"]
 
 
+FLOAT32_PI = 2e-7  # how far a rounded pi may be from pi, rad
+
+
 def _one_of(value: str, allowed: object, what: str, where: str) -> None:
     if value not in (choices := allowed if isinstance(allowed, dict) else get_args(allowed)):
         raise ValueError(f"{where}: {what} {value!r} is not one of {', '.join(repr(choice) for choice in choices)}")
@@ -90,7 +93,9 @@ class Column:
         """Values in the package's units and conventions."""
         values = np.asarray(values, dtype=np.float64) * UNITS[self.unit]
         if self.convert == "zenith":
-            return np.pi - values
+            inclination = np.pi - values
+            # Pi as a float32, which files hold, is larger than pi: a vertical track is not an upgoing one.
+            return np.where((inclination < 0) & (inclination > -FLOAT32_PI), 0.0, inclination)
         return values + np.pi if self.convert == "opposite" else values
 
     def to_file(self, values: npt.NDArray[Any]) -> npt.NDArray[np.float64]:

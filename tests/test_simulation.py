@@ -159,6 +159,11 @@ class TestFile:
         assert read.metadata["provenance"]["fitted_gev"] == pytest.approx([5, 100], rel=0.01)
         assert [file.name for file in tmp_path.iterdir()] == ["electrons.root"]
 
+    def test_vertical_tracks_come_back_vertical(self, tmp_path):
+        # Pi minus the inclination is more than pi as a float32.
+        simulate_to_file(tmp_path / "vertical.root", "electron", 5, energy=10.0, angle=0.0)
+        assert ntuples.read(tmp_path / "vertical.root").tracks.inclination.tolist() == [0] * 5
+
     def test_goes_on_after_an_interrupt_with_the_same_events(self, tmp_path, monkeypatch):
         run = make_run("electron", 2500, energy=(5, 50), seed=6)
         path = tmp_path / "electrons.root"
