@@ -43,7 +43,7 @@ def seeds(n):
 class TestEngine:
     def test_cells_follow_the_track_in_both_views(self):
         tracks = straight(6, x=150.0, y=-100.0, inclination=0.4, azimuth=0.8)
-        images = run_geant4(11, np.full(6, 5.0), tracks, seeds(6), Geant4Settings(homogenised=True))
+        images, _ = run_geant4(11, np.full(6, 5.0), tracks, seeds(6), Geant4Settings(homogenised=True))
         energy = images.sum(axis=0)
         centroid = (energy * AMS.cell_centers()).sum(axis=1) / energy.sum(axis=1)
         late = slice(2, 14)  # with enough energy
@@ -51,7 +51,7 @@ class TestEngine:
 
     def test_swapped_views_exchange_the_layers(self):
         tracks = straight(3, x=150.0)
-        images = run_geant4(11, np.full(3, 5.0), tracks, seeds(3), Geant4Settings(homogenised=True), AMS.swap_views())
+        images, _ = run_geant4(11, np.full(3, 5.0), tracks, seeds(3), Geant4Settings(homogenised=True), AMS.swap_views())
         peak = images.sum(axis=0).argmax(axis=1)
         at_x = [layer for layer in range(4, 12) if AMS.swap_views().views[layer] == "x"]
         assert (abs(peak[at_x] - AMS.cell_at(150.0)) <= 1).all()
@@ -59,12 +59,12 @@ class TestEngine:
     def test_fibres_and_mean_material_have_the_same_scale(self):
         n = 6
         for settings in (Geant4Settings(), Geant4Settings(homogenised=True)):
-            sums = run_geant4(11, np.full(n, 10.0), straight(n), seeds(n), settings).sum(axis=(1, 2))
+            sums = run_geant4(11, np.full(n, 10.0), straight(n), seeds(n), settings)[0].sum(axis=(1, 2))
             # 10 GeV by definition; the spread of a shower is 3 to 4 %.
             assert sums.mean() == pytest.approx(10, abs=4 * 0.4 / np.sqrt(n))
 
     def test_muon_leaves_a_line_of_minimum_ionisation(self):
-        images = run_geant4(13, np.full(5, 2.0), straight(5, x=4.5, y=4.5), seeds(5), Geant4Settings())
+        images, _ = run_geant4(13, np.full(5, 2.0), straight(5, x=4.5, y=4.5), seeds(5), Geant4Settings())
         on_track = images[:, :, 36]
         # PHYSICS: about 9.2 MeV a layer on the scale of images.
         assert np.median(on_track[on_track > 0]) == pytest.approx(0.0092, rel=0.2)
@@ -72,9 +72,21 @@ class TestEngine:
 
     def test_event_depends_on_its_own_seeds_alone(self):
         settings = Geant4Settings(homogenised=True)
-        three = run_geant4(2212, np.full(3, 6.0), straight(3), seeds(3), settings)
-        last = run_geant4(2212, np.full(1, 6.0), straight(1), seeds(3)[2:], settings)
+        three, depths = run_geant4(2212, np.full(3, 6.0), straight(3), seeds(3), settings)
+        last, depth = run_geant4(2212, np.full(1, 6.0), straight(1), seeds(3)[2:], settings)
         np.testing.assert_array_equal(three[2], last[0])
+        np.testing.assert_array_equal(depths[2:], depth)
+
+    def test_protons_ionise_until_they_interact(self):
+        protons = simulate("proton", 16, energy=20.0, engine="geant4", homogenised=True, detector="ideal", seed=3)
+        depth = protons.table["interaction_depth"].to_numpy()
+        crossed = np.isnan(depth)
+        assert 0 < crossed.sum() < 16
+        layers = protons.layer_energies
+        before = np.arange(18) < np.where(crossed, 18, depth // AMS.layer_thickness - 3)[:, np.newaxis]
+        # The mean material counts deposits in lead, too; backscattering reaches three layers.
+        assert np.median(layers[before]) == pytest.approx(0.009, rel=0.5)
+        assert layers.sum(axis=1)[~crossed].min() > layers.sum(axis=1)[crossed].max()
 
     def test_nucleus_and_the_other_physics_list(self):
         helium = simulate(

@@ -80,12 +80,12 @@ class Geant4Engine:
         seed: np.random.SeedSequence,
         on_event: Callable[[int], None],
     ) -> tuple[Images, Truth]:
-        """Cell energies of a block."""
+        """Cell energies of a block, and where hadrons interacted first."""
         seeds = np.random.default_rng(seed).integers(1, 2**31, (len(energies), 2))
-        images = run_geant4(
+        images, depths = run_geant4(
             particle.pdg, energies, tracks, seeds, self.settings, geometry, on_event=lambda: on_event(1)
         )
-        return images, {}
+        return images, {} if particle.electromagnetic else {"interaction_depth": depths}
 
 
 @dataclass(frozen=True)

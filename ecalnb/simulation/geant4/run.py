@@ -108,7 +108,7 @@ def run_geant4(
     geometry: Calorimeter = AMS,
     *,
     on_event: Callable[[], None] | None = None,
-) -> npt.NDArray[np.float32]:
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
     """Transport particles with Geant4, in one process.
 
     Parameters
@@ -130,8 +130,10 @@ def run_geant4(
 
     Returns
     -------
-    array, shape (n, n_layers, n_cells), float32
+    images : array, shape (n, n_layers, n_cells), float32
         Cell energies in GeV, on the scale where vertical electrons of 10 GeV have a sum of 10 GeV.
+    interaction_depth : array, shape (n,)
+        Depth of the inelastic interaction of the primary, mm; NaN where it had none.
 
     Raises
     ------
@@ -153,8 +155,9 @@ def run_geant4(
         (folder / "settings.json").write_text(json.dumps(content))
         np.savez(folder / "events.npz", primaries=primaries, seeds=np.asarray(seeds, dtype=np.int64))
         _run_worker(folder, on_event)
-        images = np.load(folder / "images.npy")
-    return images * np.float32(settings.scale)
+        with np.load(folder / "showers.npz") as showers:
+            images, depths = showers["images"], showers["interaction_depth"]
+    return images * np.float32(settings.scale), depths
 
 
 def _run_worker(folder: Path, on_event: Callable[[], None] | None) -> None:
@@ -178,7 +181,7 @@ def _run_worker(folder: Path, on_event: Callable[[], None] | None) -> None:
             process.kill()
             raise
         code = process.wait()
-        if code != 0 or not (folder / "images.npy").is_file():
+        if code != 0 or not (folder / "showers.npz").is_file():
             errors.seek(0)
             last = " ".join((errors.read() or "".join(output)).split())[-400:]
             raise Geant4Error(f"Geant4 ended with code {code}: ...{last}")

@@ -1,12 +1,14 @@
 """One Geant4 process: ``python -m ecalnb.simulation.geant4.worker FOLDER``; :mod:`.run` starts it.
 
-Reads ``settings.json`` and ``events.npz`` of the folder, prints a line after each event, and writes ``images.npy``:
-energy deposits by cell in MeV, shape (n, n_layers, n_cells), float32.
+Reads ``settings.json`` and ``events.npz`` of the folder, prints a line after each event, and writes ``showers.npz``:
+``images``, energy deposits by cell in MeV, shape (n, n_layers, n_cells), float32, and ``interaction_depth``, mm, NaN where
+the primary had no inelastic interaction.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -59,17 +61,33 @@ class Collector(g4.G4UserEventAction):
         cell_energies(event, collection, self.images[self.number])
 
 
-class Actions(g4.G4VUserActionInitialization):
-    """Hands both to Geant4."""
+class Primary(g4.G4UserTrackingAction):
+    """Notes the depth, mm, at which the primary ended in an inelastic interaction."""
 
-    def __init__(self, gun: Gun, collector: Collector) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.gun, self.collector = gun, collector
+        self.depth = math.nan
+
+    def PostUserTrackingAction(self, track: Any) -> None:
+        """Do what Geant4 calls this for."""
+        if track.GetTrackID() != 1:
+            return
+        process = track.GetStep().GetPostStepPoint().GetProcessDefinedStep()
+        inelastic = process is not None and process.GetProcessName().endswith("Inelastic")
+        self.depth = track.GetPosition().z if inelastic else math.nan
+
+
+class Actions(g4.G4VUserActionInitialization):
+    """Hands them to Geant4."""
+
+    def __init__(self, *actions: Any) -> None:
+        super().__init__()
+        self.actions = actions
 
     def Build(self) -> None:
         """Do what Geant4 calls this for."""
-        self.SetUserAction(self.gun)
-        self.SetUserAction(self.collector)
+        for action in self.actions:
+            self.SetUserAction(action)
 
 
 def particle(pdg: int) -> Any:
@@ -88,6 +106,7 @@ def main(folder: Path) -> None:
     events = np.load(folder / "events.npz")
     geometry = Calorimeter(**settings["geometry"])
     images = np.zeros((len(events["primaries"]), geometry.n_layers * geometry.n_cells))
+    depths = np.full(len(images), np.nan)
     manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.SerialOnly)
     command = g4.G4UImanager.GetUIpointer().ApplyCommand
     command("/control/verbose 0")
@@ -96,16 +115,18 @@ def main(folder: Path) -> None:
     manager.SetUserInitialization(construction)
     manager.SetUserInitialization(EcalPhysics(settings["physics"]))
     apply_settings(settings["cut"])
-    gun, collector = Gun(), Collector(images)
-    manager.SetUserInitialization(Actions(gun, collector))
+    gun, collector, primary = Gun(), Collector(images), Primary()
+    manager.SetUserInitialization(Actions(gun, collector, primary))
     manager.Initialize()
-    for number, (primary, seeds) in enumerate(zip(events["primaries"], events["seeds"], strict=True)):
+    for number, (event, seeds) in enumerate(zip(events["primaries"], events["seeds"], strict=True)):
         # Seeds of its own for each event: it is the same in whatever process it is made.
         command(f"/random/setSeeds {seeds[0]} {seeds[1]}")
-        gun.event, collector.number = tuple(map(float, primary)), number
+        gun.event, collector.number = tuple(map(float, event)), number
         manager.BeamOn(1)
+        depths[number] = primary.depth
         print("event", number, flush=True)  # noqa: T201  what the parent waits for
-    np.save(folder / "images.npy", images.reshape(-1, *geometry.shape).astype(np.float32))
+    images = images.reshape(-1, *geometry.shape).astype(np.float32)
+    np.savez(folder / "showers.npz", images=images, interaction_depth=depths)
 
 
 main(Path(sys.argv[1]))
