@@ -51,7 +51,8 @@ class TestEngine:
 
     def test_swapped_views_exchange_the_layers(self):
         tracks = straight(3, x=150.0)
-        images, _ = run_geant4(11, np.full(3, 5.0), tracks, seeds(3), Geant4Settings(homogenised=True), AMS.swap_views())
+        settings = Geant4Settings(homogenised=True)
+        images, _ = run_geant4(11, np.full(3, 5.0), tracks, seeds(3), settings, AMS.swap_views())
         peak = images.sum(axis=0).argmax(axis=1)
         at_x = [layer for layer in range(4, 12) if AMS.swap_views().views[layer] == "x"]
         assert (abs(peak[at_x] - AMS.cell_at(150.0)) <= 1).all()

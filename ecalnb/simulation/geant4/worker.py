@@ -1,8 +1,8 @@
 """One Geant4 process: ``python -m ecalnb.simulation.geant4.worker FOLDER``; :mod:`.run` starts it.
 
 Reads ``settings.json`` and ``events.npz`` of the folder, prints a line after each event, and writes ``showers.npz``:
-``images``, energy deposits by cell in MeV, shape (n, n_layers, n_cells), float32, and ``interaction_depth``, mm, NaN where
-the primary had no inelastic interaction.
+``images``, energy deposits by cell in MeV, shape (n, n_layers, n_cells), float32, and ``interaction_depth``, mm, NaN
+where the primary had no inelastic interaction.
 """
 
 from __future__ import annotations
