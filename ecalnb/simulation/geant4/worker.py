@@ -125,8 +125,8 @@ def main(folder: Path) -> None:
         manager.BeamOn(1)
         depths[number] = primary.depth
         print("event", number, flush=True)  # noqa: T201  what the parent waits for
-    images = images.reshape(-1, *geometry.shape).astype(np.float32)
-    np.savez(folder / "showers.npz", images=images, interaction_depth=depths)
+    cells = images.reshape(-1, *geometry.shape).astype(np.float32)
+    np.savez(folder / "showers.npz", images=cells, interaction_depth=depths)
 
 
 main(Path(sys.argv[1]))
