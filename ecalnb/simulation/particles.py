@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from .._toml import near
 
-__all__ = ["PARTICLES", "Particle", "find_particle"]
+__all__ = ["PARTICLES", "Particle", "find_particle", "particle_of"]
 
 NUCLEON_MASS = 0.93149  # GeV: atomic mass unit; binding makes nuclei differ from multiples of it by less than a percent
+_CHARGES = {11: -1, 13: -1, 22: 0, 211: 1, 321: 1, 2112: 0, 2212: 1}  # of the particles, by PDG code
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,13 @@ class Particle:
     def electromagnetic(self) -> bool:
         """Whether it makes a purely electromagnetic shower."""
         return abs(self.pdg) in (11, 22)
+
+    @property
+    def charge(self) -> int:
+        """Electric charge in elementary charges, with its sign."""
+        code = abs(self.pdg)
+        value = code // 10_000 % 1000 if code >= 1_000_000_000 else _CHARGES[code]
+        return value if self.pdg > 0 else -value
 
 
 def _nucleus(name: str, z: int, a: int) -> Particle:
@@ -82,3 +90,18 @@ def find_particle(name: str) -> Particle:
         known = ", ".join(PARTICLES)
         raise ValueError(f"no particle is named {name!r}{near(name, PARTICLES)}; expected one of {known}")
     return PARTICLES[name]
+
+
+def particle_of(pdg: int) -> Particle:
+    """Particle of a PDG code.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    for particle in PARTICLES.values():
+        if particle.pdg == pdg:
+            return particle
+    known = ", ".join(f"{particle.pdg} ({particle.name})" for particle in PARTICLES.values())
+    raise ValueError(f"no particle has the PDG code {pdg}; expected one of {known}")
