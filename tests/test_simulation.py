@@ -1,6 +1,7 @@
 """Simulation runs: what they are asked for, how they are divided, and that they survive an interrupt."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from scipy.integrate import quad
 
 from ecalnb import ntuples
 from ecalnb.geometry import AMS, Tracks
@@ -15,16 +17,21 @@ from ecalnb.rootio import RootError
 from ecalnb.schema import load_schema
 from ecalnb.simulation import PARTICLES, Beam, find_particle, make_run, simulate, simulate_to_file
 from ecalnb.simulation import production as production_module
+from ecalnb.simulation.fluxes import published_flux
 
 
 def beam(**options):
     return Beam(**{"energy": (5.0, 100.0), **options})
 
 
+def draw(source, n, seed, particles=("electron",)):
+    return source.events(0, n, [find_particle(name) for name in particles], AMS, np.random.default_rng(seed))
+
+
 class TestBeam:
     @pytest.mark.parametrize("index", [-2.7, -1.0, 0.0])
     def test_spectrum_is_a_power_law(self, index):
-        energies, _ = beam(index=index).events(0, 50_000, AMS, np.random.default_rng(1))
+        energies = draw(beam(spectrum=index), 50_000, 1).energies
         edges = np.geomspace(5, 100, 9)
         counts = np.histogram(energies, edges)[0]
         antiderivative = np.log if index == -1 else lambda e: e ** (index + 1) / (index + 1)
@@ -35,7 +42,7 @@ class TestBeam:
     def test_directions_are_those_of_an_isotropic_flux(self):
         # Small reach at the top only: no track is refused at the bottom, so cos^2 is uniform.
         wide = AMS.width / 2
-        _, tracks = beam(angle=0.3, reach=wide).events(0, 20_000, AMS, np.random.default_rng(2))
+        tracks = draw(beam(angle=0.3, reach=wide), 20_000, 2).tracks
         central = (abs(tracks.x) < 200) & (abs(tracks.y) < 200)
         cos2 = np.cos(tracks.inclination[central]) ** 2
         uniform = (cos2 - np.cos(0.3) ** 2) / np.sin(0.3) ** 2
@@ -47,7 +54,7 @@ class TestBeam:
         angle = 0.7
         border = AMS.thickness * np.tan(angle) / 2
         inclinations = [
-            beam(angle=angle, reach=reach).events(0, 20_000, AMS, np.random.default_rng(3))[1].inclination
+            draw(beam(angle=angle, reach=reach), 20_000, 3).tracks.inclination
             for reach in (border * 0.9999, border * 1.0001)
         ]
         assert stats.ks_2samp(*inclinations).pvalue > 0.001
@@ -55,7 +62,7 @@ class TestBeam:
     @settings(max_examples=20, deadline=None)
     @given(st.floats(0, 1.2), st.floats(1, 324), st.integers(0, 100))
     def test_tracks_enter_and_leave_within_reach(self, angle, reach, seed):
-        _, tracks = beam(angle=angle, reach=reach).events(0, 50, AMS, np.random.default_rng(seed))
+        tracks = draw(beam(angle=angle, reach=reach), 50, seed).tracks
         assert len(tracks) == 50
         assert tracks.inclination.max() <= angle + 1e-12
         for depth in (0, AMS.thickness):
@@ -68,12 +75,109 @@ class TestBeam:
             ({"energy": 0.0}, "not positive"),
             ({"angle": 1.5}, "75 degrees"),
             ({"reach": -1.0}, "reach -1.0 mm"),
-            ({"index": np.nan}, "spectral index"),
+            ({"spectrum": np.nan}, "spectrum nan"),
+            ({"spectrum": "dampe"}, "or 'ams'"),
         ],
     )
     def test_refuses_what_makes_no_sense(self, options, message):
         with pytest.raises(ValueError, match=message):
             beam(**options)
+
+
+class TestFluxes:
+    # The functions that the two papers fit to the electron (equation 4) and positron (equation 4) fluxes: independent
+    # of the points that are packaged.
+    @staticmethod
+    def electron(energy):
+        shifted = energy + 0.87
+        powers = 1.13e-2 * (shifted / 20) ** -4.31 + 3.96e-6 * (shifted / 300) ** -3.14
+        return (energy / shifted) ** 2 / (1 + (shifted / 3.94) ** -2.14) * powers
+
+    @staticmethod
+    def positron(energy):
+        shifted = energy + 1.10
+        source = 6.80e-5 * (shifted / 60) ** -2.58 * np.exp(-shifted / 813)
+        return (energy / shifted) ** 2 * (6.51e-2 * (shifted / 7.0) ** -4.07 + source)
+
+    @pytest.mark.parametrize("name", ["electron", "positron"])
+    def test_points_follow_the_published_functions(self, name):
+        energy = np.geomspace(2, 250, 30)
+        ratio = published_flux(find_particle(name))(energy) / getattr(self, name)(energy)
+        assert ratio.mean() == pytest.approx(1, abs=0.01)
+        assert ratio.std() < 0.03
+
+    def test_protons_have_the_published_slopes(self):
+        # The index is -2.78 to -2.83 at 50 - 100 GV, and hardens above 200 GV: PRL 114 (2015) 171103, figure 3.
+        flux = published_flux(find_particle("proton"))
+        slope = [np.log(flux(high) / flux(low)) / np.log(high / low) for low, high in ((50, 100), (300, 1200))]
+        assert -2.84 < slope[0] < -2.77
+        assert slope[0] + 0.02 < slope[1] < -2.6
+        # In rigidity, at a point of the table (96.42 GV).
+        energy = np.hypot(96.42, 0.938272)
+        assert flux(energy - 0.938272) * 96.42 / energy == pytest.approx(4.951e-2, rel=0.01)
+
+    @pytest.mark.parametrize("name", ["electron", "proton"])
+    def test_drawn_energies_follow_the_flux(self, name):
+        flux, low, high = published_flux(find_particle(name)), 45.0, 20_000.0
+        energies = flux.sample((np.arange(20_000) + 0.5) / 20_000, low, high)
+        assert low * (1 - 1e-12) <= energies.min() < energies.max() <= high * (1 + 1e-12)
+        for middle in (60.0, 200.0, 2000.0):
+            knots = flux.energy[(flux.energy > low) & (flux.energy < middle)]
+            borders = np.log([low, *knots, middle])
+            pieces = [quad(lambda x: float(flux(np.exp(x)) * np.exp(x)), *ends)[0] for ends in pairwise(borders)]
+            expected = sum(pieces)
+            assert (energies < middle).mean() == pytest.approx(expected / flux.integral(low, high), abs=2e-4)
+
+    def test_particles_are_mixed_by_their_fluxes(self):
+        names = ("electron", "positron", "proton")
+        mixed = draw(beam(energy=(45.0, 1000.0), spectrum="ams"), 200_000, 5, names)
+        integrals = np.array([published_flux(find_particle(name)).integral(45, 1000) for name in names])
+        expected = 200_000 * integrals / integrals.sum()
+        assert (abs(np.bincount(mixed.species) - expected) < 5 * np.sqrt(expected)).all()
+        protons = mixed.energies[mixed.species == 2]
+        alone = draw(beam(energy=(45.0, 1000.0), spectrum="ams"), 50_000, 6, ("proton",)).energies
+        assert stats.ks_2samp(protons, alone).pvalue > 1e-3
+
+    def test_mixture_looks_like_flight_data(self):
+        mixture = simulate(("electron", "proton"), 1500, energy=(20, 100), spectrum="ams", detector="ideal", seed=1)
+        assert mixture.table["label"].isna().all()
+        assert not {"pdg", "momentum", "interaction_depth"} & set(mixture.table.columns)
+        electrons = mixture.table["true_pdg"] == 11
+        assert 0 < electrons.sum() < 60
+        ratio = mixture.table["en3d"] / mixture.table["true_momentum"]
+        assert ratio[electrons].median() == pytest.approx(1, abs=0.03)
+        assert ratio[~electrons].median() < 0.3
+
+    @pytest.mark.parametrize(
+        ("particles", "options", "message"),
+        [
+            (("electron", "proton"), {}, "give spectrum 'ams', not -1.0"),
+            (("muon",), {"spectrum": "ams"}, "no published flux of muons"),
+            (("electron",), {"spectrum": "dampe"}, "'dampe' is not the power of a power law"),
+        ],
+    )
+    def test_refuses_what_has_no_flux(self, particles, options, message):
+        with pytest.raises(ValueError, match=message):
+            make_run(particles, 10, energy=(5, 50), **options)
+
+
+class TestKeep:
+    def test_events_that_do_not_meet_the_condition_are_left_out(self, tmp_path):
+        options = {"energy": (5, 50), "seed": 3, "detector": "ideal"}
+        every = simulate("electron", 1200, **options)
+        assert simulate_to_file(tmp_path / "e.root", "electron", 1200, keep="en3d >= 40", **options) < 300
+        kept = ntuples.read(tmp_path / "e.root").table
+        assert kept["en3d"].min() >= 40
+        assert kept["entry"].tolist() == every.table["entry"][every.table["en3d"] >= 40].tolist()
+
+    def test_a_file_has_an_event_at_least(self, tmp_path):
+        assert len(simulate("electron", 1200, energy=10, keep="en3d > 500")) == 0
+        with pytest.raises(RootError, match="there are no events"):
+            simulate_to_file(tmp_path / "e.root", "electron", 1200, energy=10, keep="en3d > 500")
+
+    def test_refuses_what_is_no_condition(self):
+        with pytest.raises(ValueError, match="en3d >"):
+            make_run("electron", 10, energy=10, keep="en3d >")
 
 
 class TestParticles:

@@ -27,15 +27,20 @@ class PhysicsList(StrEnum):
 
 
 def simulate(
-    particle: Annotated[str, typer.Argument(help="electron, positron, photon, proton, pion+, helium4...")],
+    particle: Annotated[
+        str,
+        typer.Argument(
+            help="electron, positron, photon, proton, pion+, helium4...; electron,proton: mixed by their fluxes."
+        ),
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The ROOT file to write.")],
     n: Annotated[int, typer.Option("-n", min=1, help="Number of events.")],
     energy: Annotated[
         str, typer.Option("--energy", "-E", help="Kinetic energy in GeV: 100, or the limits of a spectrum, 5:100.")
     ],
-    index: Annotated[
-        float, typer.Option(help="Spectrum between the limits: dN/dE proportional to E to this power.")
-    ] = -1.0,
+    spectrum: Annotated[
+        str, typer.Option(help="Spectrum between the limits: dN/dE proportional to E to this power; or ams, the flux.")
+    ] = "-1",
     angle: Annotated[float, typer.Option(help="Largest angle from the vertical, degrees; 0: a vertical beam.")] = 25.0,
     reach: Annotated[
         float, typer.Option(help="Tracks enter and leave within this distance of the axis in x and y, mm.")
@@ -43,7 +48,12 @@ def simulate(
     engine: Annotated[
         EngineName, typer.Option(help="fast: thousands of events a second; geant4: seconds an event.")
     ] = (EngineName.fast),
-    detector: Annotated[str, typer.Option(help="Detector response: nominal, or ideal for none.")] = "nominal",
+    detector: Annotated[
+        str, typer.Option(help="Detector response: nominal, flight, ideal for none, or a .toml file.")
+    ] = "nominal",
+    keep: Annotated[
+        str, typer.Option(help="Keep events that meet a condition, e.g. 'en3d >= 200'; all unless told.")
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
     jobs: Annotated[int, typer.Option("--jobs", "-j", min=1, help="Blocks of events to simulate at a time.")] = 1,
     homogenised: Annotated[
@@ -67,6 +77,7 @@ def simulate(
     """
     from ..simulation import simulate_to_file
 
+    names = [name.strip() for name in particle.split(",")]
     settings: dict[str, Any] = {}
     if homogenised:
         settings["homogenised"] = True
@@ -76,16 +87,17 @@ def simulate(
         settings["physics"] = physics.value
     written = simulate_to_file(
         output,
-        particle,
+        names[0] if len(names) == 1 else names,
         n,
         jobs=jobs,
         overwrite=overwrite,
         energy=_energy(energy),
-        index=index,
+        spectrum=_spectrum(spectrum),
         angle=math.radians(angle),
         reach=reach,
         engine=engine.value,
         detector=detector,
+        keep=keep,
         seed=seed,
         **settings,
     )
@@ -100,3 +112,10 @@ def _energy(text: str) -> float | tuple[float, float]:
     if len(values) not in (1, 2):
         raise typer.BadParameter(f"--energy is {text!r}; expected a number of GeV, or two limits such as 5:100.")
     return values[0] if len(values) == 1 else (values[0], values[1])
+
+
+def _spectrum(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text

@@ -30,7 +30,7 @@ def branches(showers: Showers, schema: Schema, path: Path, cell_bits: int | None
     """
     table = showers.table
     arrays: dict[str, Any] = {}
-    written = {"label"} if "pdg" in table else set()
+    written = {"label"} if "pdg" in table or ("label" in table and table["label"].isna().all()) else set()
     for column in schema.columns:
         if set(column.names) <= set(table.columns):
             arrays[column.branch] = _branch(column, [table[name].to_numpy() for name in column.names])
@@ -39,7 +39,7 @@ def branches(showers: Showers, schema: Schema, path: Path, cell_bits: int | None
             raise RootError(
                 f"{path} is not written: the table has no column {column.name!r}, which the schema requires"
             )
-    cells = showers.images.reshape(len(showers), -1)
+    cells = showers.images.reshape(len(showers), np.prod(showers.geometry.shape))
     arrays[schema.cells.branch] = _cells_to_file(cells, schema.cells.factor, cell_bits)
     for track in schema.tracks:
         if f"{track.name}_x" in written:

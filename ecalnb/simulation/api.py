@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +16,24 @@ from . import production
 from .beam import Beam, GivenEvents
 from .engines import make_engine
 from .particles import find_particle
+from .response import find_detector
 from .run import Run
 
 __all__ = ["make_run", "simulate", "simulate_to_file"]
 
 
 def make_run(
-    particle: str,
+    particle: str | Sequence[str],
     n: int | None = None,
     *,
     energy: float | tuple[float, float] | npt.NDArray[np.floating],
     tracks: Tracks | None = None,
-    index: float | None = None,
+    spectrum: float | str | None = None,
     angle: float | None = None,
     reach: float | None = None,
     engine: str = "fast",
-    detector: str = "nominal",
+    detector: str | Path = "nominal",
+    keep: str = "",
     seed: int = 0,
     geometry: Calorimeter = AMS,
     **settings: Any,
@@ -42,7 +45,7 @@ def make_run(
     ValueError
         If there is no such particle, engine or detector, a value is out of range, or a track misses the calorimeter.
     """
-    limits = {"index": index, "angle": angle, "reach": reach}
+    limits = {"spectrum": spectrum, "angle": angle, "reach": reach}
     limits = {name: value for name, value in limits.items() if value is not None}
     source: Beam | GivenEvents
     if tracks is None and (isinstance(energy, tuple) or np.ndim(energy) == 0):
@@ -52,24 +55,25 @@ def make_run(
     else:
         if tracks is None or limits or isinstance(energy, tuple):
             raise ValueError(
-                "energies and tracks of single events go together: give both as arrays, without index, angle or reach"
+                "energies and tracks of single events go together: give both as arrays, and no spectrum, angle or reach"
             )
         source = GivenEvents(np.broadcast_to(np.asarray(energy, dtype=float), len(tracks)), tracks)
         if n not in (None, len(tracks)):
             raise ValueError(f"n is {n}, but {len(tracks)} tracks are given")
         n = len(tracks)
     return Run(
-        particle=find_particle(particle),
+        particles=tuple(find_particle(name) for name in ([particle] if isinstance(particle, str) else particle)),
         n=n,
         source=source,
         engine=make_engine(engine, **settings),
-        detector=detector,
+        detector=find_detector(detector),
+        keep=keep,
         seed=seed,
         geometry=geometry,
     )
 
 
-def simulate(particle: str, n: int | None = None, *, jobs: int = 1, **options: Any) -> Showers:
+def simulate(particle: str | Sequence[str], n: int | None = None, *, jobs: int = 1, **options: Any) -> Showers:
     """Simulate events.
 
     The same arguments give the same events, whatever ``jobs`` is, and the first events of a longer run are those of a
@@ -77,24 +81,30 @@ def simulate(particle: str, n: int | None = None, *, jobs: int = 1, **options: A
 
     Parameters
     ----------
-    particle : str
-        "electron", "positron", "photon", "proton", "pion+", ...: see `PARTICLES`.
+    particle : str or sequence of str
+        "electron", "positron", "photon", "proton", "pion+", ...: see `PARTICLES`. Several are mixed by their fluxes
+        (``spectrum="ams"``) and have no label, like events in flight: what they are stands in ``true_pdg`` and
+        ``true_momentum``.
     n : int
         Number of events; not needed when they are given one by one.
     energy : float, tuple of float or array
         Kinetic energy, GeV; two limits of a spectrum; or, with ``tracks``, the energy of each event, shape (n,).
     tracks : Tracks, optional
         The track of each event; drawn unless told.
-    index : float
-        Spectrum between the limits: dN/dE proportional to E to this power; -1 unless told.
+    spectrum : float or "ams"
+        Spectrum between the limits: dN/dE proportional to E to this power, -1 unless told; or the flux that AMS has
+        published.
     angle : float
         Largest inclination of the tracks that are drawn, rad; 25 degrees unless told, 0 for a vertical beam.
     reach : float
         They pass front and rear face within this distance of the axis in x and y, mm; 300 unless told.
     engine : {"fast", "geant4"}
         What simulates.
-    detector : str
-        Detector response: "ideal" for none, "nominal", or the name of another detector.
+    detector : str or Path
+        Detector response: "ideal" for none, "nominal", "flight", or a TOML file that describes another detector.
+    keep : str
+        Condition on the columns of the event table; events that do not meet it are simulated and left out, so that
+        fewer than ``n`` come out. All stay unless told.
     seed : int
         Seed of all random numbers.
     geometry : Calorimeter
@@ -121,7 +131,7 @@ def simulate(particle: str, n: int | None = None, *, jobs: int = 1, **options: A
 
 def simulate_to_file(
     path: str | os.PathLike[str],
-    particle: str,
+    particle: str | Sequence[str],
     n: int | None = None,
     *,
     jobs: int = 1,

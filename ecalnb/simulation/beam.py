@@ -3,18 +3,46 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from ..geometry import Calorimeter, Tracks
+from .fluxes import published_flux
+from .particles import Particle
 
-__all__ = ["Beam", "GivenEvents"]
+__all__ = ["Beam", "GivenEvents", "Primaries"]
 
 FloatArray = npt.NDArray[np.float64]
 LARGEST_ANGLE = float(np.radians(75.0))
+
+
+@dataclass(frozen=True)
+class Primaries:
+    """Particles to simulate.
+
+    Parameters
+    ----------
+    species : array of int, shape (n,)
+        Number of each among the particles of the run.
+    energies : array, shape (n,)
+        Kinetic energies, GeV.
+    tracks : Tracks
+        Where and in which direction they pass the front face.
+    """
+
+    species: npt.NDArray[np.intp]
+    energies: FloatArray
+    tracks: Tracks
+
+    def __len__(self) -> int:
+        return len(self.energies)
+
+    def __getitem__(self, which: slice | npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Primaries:
+        return Primaries(self.species[which], self.energies[which], self.tracks[which])
 
 
 @dataclass(frozen=True)
@@ -25,8 +53,9 @@ class Beam:
     ----------
     energy : float or tuple of float
         Kinetic energy, GeV, or its limits.
-    index : float
-        Spectrum between the limits: dN/dE proportional to E to the power ``index``.
+    spectrum : float or "ams"
+        Spectrum between the limits: dN/dE proportional to E to this power; or the flux that AMS has published of each
+        particle, in which proportion several are mixed.
     angle : float
         Largest inclination, rad. Directions are those of an isotropic flux through a plane, dN proportional to
         cos(i) d cos(i); 0 is a vertical beam.
@@ -41,7 +70,7 @@ class Beam:
     """
 
     energy: float | tuple[float, float]
-    index: float = -1.0
+    spectrum: float | Literal["ams"] = -1.0
     angle: float = float(np.radians(25.0))
     reach: float = 300.0
 
@@ -55,8 +84,8 @@ class Beam:
             )
         if not self.reach > 0:
             raise ValueError(f"reach {self.reach!r} mm is not a positive number")
-        if not np.isfinite(self.index):
-            raise ValueError(f"spectral index {self.index!r} is not a number")
+        if self.spectrum != "ams" and not (isinstance(self.spectrum, int | float) and np.isfinite(self.spectrum)):
+            raise ValueError(f"spectrum {self.spectrum!r} is not the power of a power law, such as -1, or 'ams'")
 
     @property
     def limits(self) -> tuple[float, float]:
@@ -65,14 +94,21 @@ class Beam:
             return float(self.energy[0]), float(self.energy[1])
         return float(self.energy), float(self.energy)
 
-    def check(self, geometry: Calorimeter) -> None:
-        """Refuse a beam that misses the calorimeter.
+    def check(self, particles: Sequence[Particle], geometry: Calorimeter) -> None:
+        """Refuse a beam that misses the calorimeter, or whose spectrum is not known.
 
         Raises
         ------
         ValueError
-            If the reach is beyond the calorimeter's sides.
+            If the reach is beyond the calorimeter's sides, there is no published flux of a particle, or nothing says
+            in which proportion several are mixed.
         """
+        if self.spectrum == "ams":
+            for particle in particles:
+                published_flux(particle)
+        elif len(particles) > 1:
+            names = ", ".join(particle.name for particle in particles)
+            raise ValueError(f"{names} are mixed by their fluxes: give spectrum 'ams', not {self.spectrum!r}")
         if self.reach > geometry.width / 2:
             raise ValueError(
                 f"reach {self.reach:g} mm goes beyond the sides of {geometry.name} at {geometry.width / 2:g} mm: "
@@ -80,24 +116,38 @@ class Beam:
             )
 
     def events(
-        self, start: int, stop: int, geometry: Calorimeter, generator: np.random.Generator
-    ) -> tuple[FloatArray, Tracks]:
-        """Kinetic energies, GeV, and tracks of the events from ``start`` to before ``stop``, drawn."""
+        self,
+        start: int,
+        stop: int,
+        particles: Sequence[Particle],
+        geometry: Calorimeter,
+        generator: np.random.Generator,
+    ) -> Primaries:
+        """Draw the events from ``start`` to before ``stop``."""
         n = stop - start
-        return self._energies(generator.random(n)), self._tracks(n, geometry, generator)
+        uniform, tracks = generator.random(n), self._tracks(n, geometry, generator)
+        if self.spectrum != "ams":
+            return Primaries(np.zeros(n, dtype=np.intp), self._power_law(uniform, self.spectrum), tracks)
+        fluxes = [published_flux(particle) for particle in particles]
+        shares = np.array([flux.integral(*self.limits) for flux in fluxes])
+        species = generator.choice(len(fluxes), n, p=shares / shares.sum())
+        energies = np.empty(n)
+        for number, flux in enumerate(fluxes):
+            energies[species == number] = flux.sample(uniform[species == number], *self.limits)
+        return Primaries(species, energies, tracks)
 
     def describe(self) -> dict[str, Any]:
         """For metadata."""
         return {
             "energy_gev": list(self.limits),
-            "spectral_index": self.index,
+            "spectrum" if self.spectrum == "ams" else "spectral_index": self.spectrum,
             "angle_rad": float(self.angle),
             "reach_mm": self.reach,
         }
 
-    def _energies(self, uniform: FloatArray) -> FloatArray:
+    def _power_law(self, uniform: FloatArray, index: float) -> FloatArray:
         low, high = self.limits
-        power = self.index + 1
+        power = index + 1
         if abs(power) < 1e-9:
             return low * (high / low) ** uniform
         return (low**power + uniform * (high**power - low**power)) ** (1 / power)
@@ -156,14 +206,16 @@ class GivenEvents:
         """Lowest and highest kinetic energy, GeV."""
         return float(self.energies.min()), float(self.energies.max())
 
-    def check(self, geometry: Calorimeter) -> None:
+    def check(self, particles: Sequence[Particle], geometry: Calorimeter) -> None:
         """Refuse tracks that miss the calorimeter.
 
         Raises
         ------
         ValueError
-            If one does, or is too inclined.
+            If one does, or is too inclined, or there are several kinds of particles.
         """
+        if len(particles) > 1:
+            raise ValueError("energies and tracks of single events are those of one particle, not of a mixture")
         tracks = self.tracks
         misses = ~((abs(tracks.x) < geometry.width / 2) & (abs(tracks.y) < geometry.width / 2))
         if misses.any():
@@ -179,11 +231,17 @@ class GivenEvents:
             )
 
     def events(
-        self, start: int, stop: int, geometry: Calorimeter, generator: np.random.Generator
-    ) -> tuple[FloatArray, Tracks]:
-        """Kinetic energies, GeV, and tracks of the events from ``start`` to before ``stop``."""
-        del geometry, generator  # nothing to draw
-        return self.energies[start:stop], self.tracks[start:stop]
+        self,
+        start: int,
+        stop: int,
+        particles: Sequence[Particle],
+        geometry: Calorimeter,
+        generator: np.random.Generator,
+    ) -> Primaries:
+        """Take the events from ``start`` to before ``stop``."""
+        del particles, geometry, generator  # nothing to draw
+        energies = self.energies[start:stop]
+        return Primaries(np.zeros(len(energies), dtype=np.intp), energies, self.tracks[start:stop])
 
     def describe(self) -> dict[str, Any]:
         """For metadata: a checksum of the events."""

@@ -100,7 +100,7 @@ def _each(run: Run, blocks: range | list[int], jobs: int, use: Callable[[int, Sh
         raise ValueError(f"jobs is {jobs!r}; expected 1 or more")
     total = sum(run.size(block) for block in blocks)
     with (
-        progress(total=total, description=f"Simulating {run.particle.name}s") as bar,
+        progress(total=total, description=f"Simulating {run.name}") as bar,
         ThreadPoolExecutor(jobs) as pool,
         _cancelling(pool),
     ):

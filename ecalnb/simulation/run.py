@@ -19,12 +19,13 @@ import pandas as pd
 
 from .. import __version__
 from ..geometry import AMS, Calorimeter
+from ..selection import Cut
 from ..showers import Showers
 from ..variables import reconstructed_energy
-from .beam import Beam, GivenEvents
-from .engines import Engine
+from .beam import Beam, GivenEvents, Primaries
+from .engines import Engine, Images, Truth
 from .particles import Particle
-from .response import find_detector, respond
+from .response import Detector, respond
 
 __all__ = ["Run"]
 
@@ -35,16 +36,20 @@ class Run:
 
     Parameters
     ----------
-    particle : Particle
-        What is simulated.
+    particles : tuple of Particle
+        What is simulated. Several are mixed by their fluxes, as the instrument records them: such events have no label,
+        and what they are stands apart in ``true_pdg`` and ``true_momentum``.
     n : int
         Number of events.
     source : Beam or GivenEvents
         Energies and tracks.
     engine : Engine
         What simulates.
-    detector : str
+    detector : Detector
         Detector response.
+    keep : str
+        Condition on the columns of the event table (:mod:`ecalnb.expressions`); events that do not meet it are left
+        out. Empty for all events.
     seed : int
         Seed of all random numbers.
     geometry : Calorimeter
@@ -56,11 +61,12 @@ class Run:
         If a number is out of its range, or the engine cannot do it.
     """
 
-    particle: Particle
+    particles: tuple[Particle, ...]
     n: int
     source: Beam | GivenEvents
     engine: Engine
-    detector: str = "nominal"
+    detector: Detector
+    keep: str = ""
     seed: int = 0
     geometry: Calorimeter = AMS
 
@@ -69,9 +75,16 @@ class Run:
             raise ValueError(f"n is {self.n!r}; expected a positive number of events")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed {self.seed!r} is not within 0 to 2^63 - 1")
-        self.source.check(self.geometry)
-        find_detector(self.detector)
-        self.engine.check(self.particle, *self.source.limits)
+        self.source.check(self.particles, self.geometry)
+        for particle in self.particles:
+            self.engine.check(particle, *self.source.limits)
+        if self.keep:
+            Cut(self.keep)
+
+    @property
+    def name(self) -> str:
+        """The particles, for people."""
+        return ", ".join(particle.name for particle in self.particles)
 
     @property
     def blocks(self) -> int:
@@ -81,14 +94,18 @@ class Run:
     @cached_property
     def description(self) -> dict[str, Any]:
         """What the events are, for metadata: all that they depend on, but not how many there are."""
+        engine: dict[str, Any] = {}
+        for particle in self.particles:
+            engine |= self.engine.describe(particle)
         return {
-            **self.engine.describe(self.particle),
+            **engine,
             "ecalnb": __version__,
             "geometry": self.geometry.name,
-            "detector": self.detector,
-            "particle": self.particle.name,
+            **self.detector.describe(),
+            "particle": self.name,
             **self.source.describe(),
             "seed": self.seed,
+            **({"keep": self.keep} if self.keep else {}),
         }
 
     @cached_property
@@ -108,25 +125,51 @@ class Run:
         # The events of a block do not depend on n, so all of it is drawn even where only a part is wanted.
         whole = start + self.engine.block if isinstance(self.source, Beam) else stop
         for_source, for_engine, for_detector = np.random.SeedSequence(self.seed, spawn_key=(block,)).spawn(3)
-        energies, tracks = self.source.events(start, whole, self.geometry, np.random.default_rng(for_source))
-        energies, tracks = energies[: stop - start], tracks[: stop - start]
-        images, truth = self.engine.images(self.particle, energies, tracks, self.geometry, for_engine, on_event)
-        images = respond(images, find_detector(self.detector), self.geometry, np.random.default_rng(for_detector))
+        primaries = self.source.events(start, whole, self.particles, self.geometry, np.random.default_rng(for_source))[
+            : stop - start
+        ]
+        images, truth = self._images(primaries, for_engine, on_event)
+        images = respond(images, self.detector, self.geometry, np.random.default_rng(for_detector), primaries.tracks)
+        mass = np.array([particle.mass for particle in self.particles])[primaries.species]
+        pdg = np.array([particle.pdg for particle in self.particles])[primaries.species]
+        momentum = np.sqrt(primaries.energies * (primaries.energies + 2 * mass))
         table = pd.DataFrame(
             {
                 "file_id": np.full(len(images), self.key),
                 "entry": np.arange(start, stop),
-                "label": self.particle.name,
-                "momentum": np.sqrt(energies * (energies + 2 * self.particle.mass)),
-                "pdg": self.particle.pdg,
+                "label": self.name if len(self.particles) == 1 else None,
+                "momentum": momentum,
+                "pdg": pdg,
                 "event": np.arange(start, stop),
-                "track_x": tracks.x,
-                "track_y": tracks.y,
-                "track_inclination": tracks.inclination,
-                "track_azimuth": tracks.azimuth,
+                "track_x": primaries.tracks.x,
+                "track_y": primaries.tracks.y,
+                "track_inclination": primaries.tracks.inclination,
+                "track_azimuth": primaries.tracks.azimuth,
                 **truth,
             }
         )
+        if len(self.particles) > 1:
+            table = table.rename(columns={"momentum": "true_momentum", "pdg": "true_pdg"})
         showers = Showers(images, table, self.geometry, {"provenance": self.description})
         showers.table["en3d"] = reconstructed_energy(showers)
-        return showers
+        return showers[Cut(self.keep)(showers.table)] if self.keep else showers
+
+    def _images(
+        self, primaries: Primaries, seed: np.random.SeedSequence, on_event: Callable[[int], None]
+    ) -> tuple[Images, Truth]:
+        """Cell energies of events, and their truth, particle by particle."""
+        if len(self.particles) == 1:
+            return self.engine.images(
+                self.particles[0], primaries.energies, primaries.tracks, self.geometry, seed, on_event
+            )
+        images = np.zeros((len(primaries), *self.geometry.shape), dtype=np.float32)
+        for number, (particle, for_particle) in enumerate(
+            zip(self.particles, seed.spawn(len(self.particles)), strict=True)
+        ):
+            which = np.flatnonzero(primaries.species == number)
+            if len(which):
+                events = primaries[which]
+                images[which], _ = self.engine.images(
+                    particle, events.energies, events.tracks, self.geometry, for_particle, on_event
+                )
+        return images, {}
