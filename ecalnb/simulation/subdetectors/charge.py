@@ -54,6 +54,5 @@ def median_of(values: FloatArray) -> FloatArray:
     ordered = np.sort(values, axis=1)  # NaN comes last
     number = np.isfinite(values).sum(axis=1)
     row = np.arange(len(values))
-    return (
-        ordered[row, np.maximum(number - 1, 0) // 2] + ordered[row, np.minimum(number, values.shape[1] - 1) // 2]
-    ) / 2
+    middle: FloatArray = ordered[row, (number - 1) // 2] + ordered[row, number // 2]
+    return middle / 2

@@ -12,5 +12,5 @@ __all__ = ["stream"]
 
 
 def stream(generator: np.random.Generator) -> np.random.Generator:
-    """Generator for the next quantity."""
+    """Make the generator of the next quantity."""
     return generator.spawn(1)[0]

@@ -58,7 +58,7 @@ def fit_covariance(layers: tuple[int, ...], *, bending: bool, tracker: TrackerPa
 def scattering_angles(
     momentum: FloatArray, beta: FloatArray, charge: FloatArray, inclination: FloatArray, tracker: TrackerParameters
 ) -> FloatArray:
-    """Standard deviation of the projected scattering angle in each scatterer, rad, shape (n, n_scatterers).
+    """Tell the standard deviation of the projected angle of each scatterer, rad, shape (n, n_scatterers).
 
     The logarithm of Highland's formula takes the thickness of them all, so that the sum does not depend on how they are
     divided.

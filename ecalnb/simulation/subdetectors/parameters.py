@@ -109,7 +109,7 @@ def parameters() -> Parameters:
         names = [field.name for field in fields(kind)]
         check_keys(content[name], names, f"{PARAMETER_FILE}, [{name}]", required=names)
         made[name] = kind(**{key: _frozen(value) for key, value in content[name].items()})
-    return Parameters(**made)  # type: ignore[arg-type]
+    return Parameters(**made)
 
 
 def _frozen(value: Any) -> Any:

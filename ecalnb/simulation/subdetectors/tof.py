@@ -30,7 +30,7 @@ def time_resolution(charge: FloatArray, tof: TofParameters) -> FloatArray:
 
 
 def inverse_beta_error(charge: FloatArray, inclination: FloatArray, hit: BoolArray, tof: TofParameters) -> FloatArray:
-    """Standard deviation of 1/beta, shape (n,); infinite without a plane above or below.
+    """Tell the standard deviation of 1/beta, shape (n,); infinite without a plane above or below.
 
     Parameters
     ----------
