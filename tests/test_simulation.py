@@ -265,7 +265,7 @@ class TestFile:
 
     def test_vertical_tracks_come_back_vertical(self, tmp_path):
         # Pi minus the inclination is more than pi as a float32.
-        simulate_to_file(tmp_path / "vertical.root", "electron", 5, energy=10.0, angle=0.0)
+        simulate_to_file(tmp_path / "vertical.root", "electron", 5, energy=10.0, angle=0.0, detector="ideal")
         assert ntuples.read(tmp_path / "vertical.root").tracks.inclination.tolist() == [0] * 5
 
     def test_goes_on_after_an_interrupt_with_the_same_events(self, tmp_path, monkeypatch):

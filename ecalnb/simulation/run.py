@@ -15,17 +15,19 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from .. import __version__
 from ..geometry import AMS, Calorimeter
 from ..selection import Cut
 from ..showers import Showers
-from ..variables import reconstructed_energy
 from .beam import Beam, GivenEvents, Primaries
 from .engines import Engine, Images, Truth
 from .particles import Particle
+from .reconstruction import energy_with_any_axis
 from .response import Detector, respond
+from .subdetectors import checksum, measure
 
 __all__ = ["Run"]
 
@@ -46,7 +48,8 @@ class Run:
     engine : Engine
         What simulates.
     detector : Detector
-        Detector response.
+        Detector response. With any effect the other subdetectors measure too: then the tracks of the table are the
+        tracker's.
     keep : str
         Condition on the columns of the event table (:mod:`ecalnb.expressions`); events that do not meet it are left
         out. Empty for all events.
@@ -102,6 +105,7 @@ class Run:
             "ecalnb": __version__,
             "geometry": self.geometry.name,
             **self.detector.describe(),
+            **({"subdetectors": checksum()} if self.detector.effects else {}),
             "particle": self.name,
             **self.source.describe(),
             "seed": self.seed,
@@ -124,15 +128,22 @@ class Run:
         stop = start + self.size(block)
         # The events of a block do not depend on n, so all of it is drawn even where only a part is wanted.
         whole = start + self.engine.block if isinstance(self.source, Beam) else stop
-        for_source, for_engine, for_detector = np.random.SeedSequence(self.seed, spawn_key=(block,)).spawn(3)
+        seeds = np.random.SeedSequence(self.seed, spawn_key=(block,)).spawn(4)
+        for_source, for_engine, for_detector, for_subdetectors = seeds
         primaries = self.source.events(start, whole, self.particles, self.geometry, np.random.default_rng(for_source))[
             : stop - start
         ]
         images, truth = self._images(primaries, for_engine, on_event)
-        images = respond(images, self.detector, self.geometry, np.random.default_rng(for_detector), primaries.tracks)
         mass = np.array([particle.mass for particle in self.particles])[primaries.species]
         pdg = np.array([particle.pdg for particle in self.particles])[primaries.species]
         momentum = np.sqrt(primaries.energies * (primaries.energies + 2 * mass))
+        measured = primaries.tracks
+        recorded: dict[str, npt.NDArray[Any]] = {}
+        if self.detector.effects:
+            energy, generator = images.sum(axis=(1, 2)), np.random.default_rng(for_subdetectors)
+            measured, recorded = measure(momentum, pdg, primaries.tracks, energy, generator)
+        generator = np.random.default_rng(for_detector)
+        images = respond(images, self.detector, self.geometry, generator, primaries.tracks, measured)
         table = pd.DataFrame(
             {
                 "file_id": np.full(len(images), self.key),
@@ -141,17 +152,18 @@ class Run:
                 "momentum": momentum,
                 "pdg": pdg,
                 "event": np.arange(start, stop),
-                "track_x": primaries.tracks.x,
-                "track_y": primaries.tracks.y,
-                "track_inclination": primaries.tracks.inclination,
-                "track_azimuth": primaries.tracks.azimuth,
+                "track_x": measured.x,
+                "track_y": measured.y,
+                "track_inclination": measured.inclination,
+                "track_azimuth": measured.azimuth,
                 **truth,
+                **recorded,
             }
         )
         if len(self.particles) > 1:
             table = table.rename(columns={"momentum": "true_momentum", "pdg": "true_pdg"})
         showers = Showers(images, table, self.geometry, {"provenance": self.description})
-        showers.table["en3d"] = reconstructed_energy(showers)
+        showers.table["en3d"] = energy_with_any_axis(showers)
         return showers[Cut(self.keep)(showers.table)] if self.keep else showers
 
     def _images(
