@@ -6,11 +6,12 @@ The packaged ``data/datasets.toml`` describes the packaged events, and its comme
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ._toml import DATA, check_keys, near, packaged_or_path, read_toml
+from .productions import Production
 from .splits import Split, load_splits
 
 __all__ = ["Dataset", "load_datasets"]
@@ -20,7 +21,7 @@ Kind = Literal["mc", "flight"]
 
 @dataclass(frozen=True)
 class Dataset:
-    """A named set of files, or of other datasets. Load the known ones with `load_datasets`.
+    """A named set of files, or of other datasets, or what to simulate. Load the known ones with `load_datasets`.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ class Dataset:
         Paths or wildcards, absolute.
     members : tuple of Dataset
         The datasets that this one consists of, instead of files.
+    production : Production or None
+        What to simulate, if there are no files yet; `located` says where they are once they are made.
     label : str or None
         What the events are; None when that is unknown (flight data) or stands in the files.
     kind : {"mc", "flight"}
@@ -46,7 +49,7 @@ class Dataset:
     Raises
     ------
     ValueError
-        If it has neither files nor members or both, an unknown kind, or is simulated by nobody knows what.
+        If it has not just one of files, members and production, an unknown kind, or is simulated by nobody knows what.
     """
 
     name: str
@@ -58,13 +61,13 @@ class Dataset:
     schema: str = "ams"
     simulation: str = ""
     split: Split | None = None
+    production: Production | None = None
 
     def __post_init__(self) -> None:
         where = f"dataset {self.name!r}"
-        if bool(self.files) == bool(self.members):
-            raise ValueError(
-                f"{where} has {'both files and members' if self.files else 'no files'}; expected one of the two"
-            )
+        if bool(self.files) + bool(self.members) + bool(self.production) != 1:
+            there = " and ".join(name for name in ("files", "members", "production") if getattr(self, name))
+            raise ValueError(f"{where} has {there or 'no files'}; expected files, members or a production")
         if self.kind not in ("mc", "flight"):
             raise ValueError(f"{where}: kind {self.kind!r} is not one of 'mc', 'flight'")
         if not self.weight > 0:
@@ -78,6 +81,24 @@ class Dataset:
             yield self
         for member in self.members:
             yield from member.parts()
+
+    def located(self, folder: str | Path, scale: str) -> Dataset:
+        """Return the dataset with the files of its productions, which are in ``folder/<name>``.
+
+        Raises
+        ------
+        ValueError
+            If a production has no events for the scale.
+        """
+        if self.members:
+            return replace(self, members=tuple(member.located(folder, scale) for member in self.members))
+        if self.production is None:
+            return self
+        try:
+            files = tuple(str(Path(folder) / self.name / file) for file in self.production.files(scale))
+        except ValueError as error:
+            raise ValueError(f"dataset {self.name!r}: {error}") from None
+        return replace(self, files=files, production=None)
 
 
 def load_datasets(path: str | Path | None = None) -> dict[str, Dataset]:
@@ -137,9 +158,9 @@ def _load(
                 common[key] = values.pop()
         datasets[name] = Dataset(name, **common)
         return datasets[name]
-    keys = ("files", "label", "kind", "weight", "schema", "simulation", "split")
-    check_keys(entry, keys, where, required=("files", "kind"))
-    if isinstance(entry["files"], str):
+    keys = ("files", "production", "label", "kind", "weight", "schema", "simulation", "split")
+    check_keys(entry, keys, where, required=("kind",))
+    if isinstance(entry.get("files"), str):
         raise ValueError(f"{where}: files is {entry['files']!r}; expected a list")
     split = entry.get("split", "default")
     if split not in splits:
@@ -149,8 +170,11 @@ def _load(
         schema = str(path.parent / Path(schema).expanduser())
     try:
         packaged_or_path(schema, DATA / "schemas", "schema")
-        files = tuple(str(path.parent / Path(file).expanduser()) for file in entry["files"])
-        datasets[name] = Dataset(name, **{**entry, "files": files, "schema": schema, "split": splits[split]})
+        entry["files"] = tuple(str(path.parent / Path(file).expanduser()) for file in entry.get("files", ()))
+        if "production" in entry:
+            production = Production.from_toml(entry["production"], f"{where}, production")
+            entry |= {"production": production, "simulation": entry.get("simulation", production.description)}
+        datasets[name] = Dataset(name, **{**entry, "schema": schema, "split": splits[split]})
     except (ValueError, TypeError) as error:
         raise ValueError(f"{where}: {error}") from None
     return datasets[name]

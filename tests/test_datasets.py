@@ -77,7 +77,7 @@ def test_split_of_ones_own(write):
         ("[dataset.mc]\n", "unknown key 'dataset'.*did you mean 'datasets'"),
         (MC.replace('kind = "mc"', 'kind = "MC"'), r"\[datasets.mc\].*kind 'MC' is not one of 'mc', 'flight'"),
         (MC.replace('simulation = "toy"', ""), "is simulated; its 'simulation' must say by what"),
-        (MC.replace('files = ["mc.root"]', ""), "the key 'files' is missing"),
+        (MC.replace('files = ["mc.root"]', ""), "'mc' has no files; expected files, members or a production"),
         (MC.replace('files = ["mc.root"]', 'files = "mc.root"'), "expected a list"),
         (MC.replace('files = ["mc.root"]', "files = []"), "has no files"),
         (MC.replace("0.5", "0"), "weight 0 is not a positive number"),

@@ -265,6 +265,43 @@ def test_the_store_of_a_users_folder_follows_its_files(tmp_path: Path, make_show
         workflow.ensure("stores/yours", output, data_dir=data, notebooks=notebooks, cores=1)
 
 
+PRODUCTION = """
+[datasets.some]
+kind = "flight"
+[datasets.some.production]
+particle = ["electron", "proton"]
+energy = [20.0, 60.0]
+spectrum = "ams"
+detector = "ideal"
+seed = {seed}
+events = {{ smoke = {n} }}
+"""
+
+
+def test_a_production_is_simulated_file_by_file(tmp_path: Path) -> None:
+    data, output, notebooks = tmp_path / "data", tmp_path / "output", tmp_path / "notebooks"
+    data.mkdir()
+    notebook(notebooks, "01_one", "write()")
+
+    def store(**settings: int) -> Store:
+        (data / "datasets.toml").write_text(PRODUCTION.format(**settings))
+        made = workflow.ensure("stores/some", output, "smoke", data_dir=data, notebooks=notebooks, cores=2)
+        return Store(made)
+
+    events = store(seed=5, n=150)
+    assert len(events) == 150
+    assert events.labels == {"": 150}
+    table = events.table()
+    assert set(table["true_pdg"]) <= {11, 2212}
+    file = output / "productions" / "some" / "smoke-0000.root"
+    made = file.stat().st_mtime_ns
+    assert store(seed=5, n=150).table().equals(table)
+    assert file.stat().st_mtime_ns == made, "it is there already"
+    assert not store(seed=6, n=150).table()["en3d"].equals(table["en3d"])
+    with pytest.raises(workflow.WorkflowError, match="not for the scale 'demo'"):
+        workflow.ensure("stores/some", output, "demo", data_dir=data, notebooks=notebooks, cores=1)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -1,4 +1,4 @@
-"""``ecalnb run`` and ``ecalnb lab``."""
+"""``ecalnb run``, ``ecalnb make`` and ``ecalnb lab``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 if TYPE_CHECKING:
     from ..workflow import Outcome
 
-__all__ = ["lab", "run"]
+__all__ = ["lab", "make", "run"]
 
 
 class Scale(StrEnum):
@@ -112,6 +112,30 @@ def _report(outcome: Outcome, chosen: list[str]) -> None:
     ):
         if count := len(list(output.glob(pattern))):
             typer.echo(f"{what}: {output / what if what != 'numbers' else output / 'metrics'} ({count})")
+
+
+def make(
+    targets: Annotated[
+        list[str],
+        typer.Argument(metavar="TARGET...", help="What to make: stores/mc_low, scores/geant4_sample.parquet, ..."),
+    ],
+    scale: Annotated[Scale, typer.Option(help="How many events are simulated, as for the notebooks.")] = Scale.demo,
+    cores: Annotated[int | None, typer.Option(min=1, help="Cores to use; all unless told.")] = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for all that is made.")] = Path("output"),
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with your own ROOT files and a datasets.toml; else the packaged ones.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers of notebooks.")] = 1,
+) -> None:
+    """Make inputs of notebooks: simulate a dataset and convert it into a store, for example.
+
+    Files of a dataset are simulated side by side, and what is there already is not made again.
+    """
+    from .. import workflow
+
+    for target in targets:
+        path = workflow.ensure(target, output, scale.value, data_dir, seed=seed, cores=cores)
+        typer.echo(str(path))
 
 
 def lab(

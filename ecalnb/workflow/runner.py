@@ -78,10 +78,28 @@ def notebook_command(
     _run(job, log)
 
 
+@app.command("production")
+def production_command(
+    dataset: str,
+    file: Path,
+    log: Annotated[Path, typer.Option()],
+    data_dir: Annotated[str, typer.Option()] = "",
+) -> None:
+    """Simulate a file of a dataset."""
+
+    def job() -> None:
+        from .stores import make_file
+
+        make_file(dataset, file, data_dir or None)
+
+    _run(job, log)
+
+
 @app.command("store")
 def store_command(
     dataset: str,
     store: Path,
+    scale: Annotated[str, typer.Option()],
     log: Annotated[Path, typer.Option()],
     data_dir: Annotated[str, typer.Option()] = "",
 ) -> None:
@@ -90,7 +108,7 @@ def store_command(
     def job() -> None:
         from .stores import update_store
 
-        update_store(dataset, store, data_dir or None)
+        update_store(dataset, store, scale, data_dir or None)
 
     _run(job, log)
 

@@ -1,0 +1,106 @@
+"""Productions: datasets that are not files yet, but a description of what to simulate.
+
+They stand in a datasets file (:mod:`ecalnb.datasets`), and the workflow makes their files where something needs them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ._toml import check_keys
+
+__all__ = ["EVENTS_A_FILE", "Production"]
+
+EVENTS_A_FILE = 20_000
+SETTINGS = (
+    "particle", "energy", "spectrum", "angle", "reach", "engine", "detector", "keep", "homogenised", "cut", "physics",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Production:
+    """What to simulate.
+
+    Parameters
+    ----------
+    events : mapping of str to int
+        Events to simulate at each scale of the notebooks, before ``keep`` of the options leaves some out.
+    seed : int
+        Seed of all random numbers: each file has seeds of its own, which follow from it.
+    options : mapping
+        Arguments of `ecalnb.simulation.simulate`.
+
+    Raises
+    ------
+    ValueError
+        If a number is out of its range.
+    """
+
+    events: Mapping[str, int]
+    seed: int
+    options: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.events:
+            raise ValueError("events is empty; expected the number of events at a scale, such as { demo = 1000 }")
+        for scale, n in self.events.items():
+            if not isinstance(n, int) or n < 1:
+                raise ValueError(f"events at the scale {scale!r} is {n!r}; expected a positive number")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed is {self.seed!r}; expected a whole number, 0 or more")
+
+    @classmethod
+    def from_toml(cls, entry: Mapping[str, Any], where: str) -> Production:
+        """Read the table ``production`` of a dataset.
+
+        Raises
+        ------
+        ValueError
+            If a key is unknown or missing, or a number out of its range.
+        """
+        check_keys(entry, ("events", "seed", *SETTINGS), where, required=("events", "seed", "particle", "energy"))
+        options = {key: tuple(value) if key == "energy" and isinstance(value, list) else value
+                   for key, value in entry.items() if key in SETTINGS}  # fmt: skip
+        return cls(entry["events"], entry["seed"], options)
+
+    @property
+    def description(self) -> str:
+        """What simulates, in a sentence."""
+        engine, detector = self.options.get("engine", "fast"), self.options.get("detector", "nominal")
+        particle, energy = self.options["particle"], self.options["energy"]
+        names = particle if isinstance(particle, str) else ", ".join(particle)
+        limits = "-".join(f"{limit:g}" for limit in energy) if isinstance(energy, tuple) else f"{energy:g}"
+        spectrum = self.options.get("spectrum", -1.0)
+        shape = "fluxes published by AMS" if spectrum == "ams" else f"E^{spectrum:g}"
+        return f"ecalnb, engine {engine}, detector {detector}; {names} {limits} GeV kinetic, {shape}"
+
+    def files(self, scale: str) -> list[str]:
+        """Names of the files at a scale.
+
+        Raises
+        ------
+        ValueError
+            If it says nothing about the scale.
+        """
+        if scale not in self.events:
+            raise ValueError(f"there are events for {', '.join(self.events)}, not for the scale {scale!r}")
+        return [f"{scale}-{number:04d}.root" for number in range(math.ceil(self.events[scale] / EVENTS_A_FILE))]
+
+    def arguments(self, file: str) -> dict[str, Any]:
+        """Arguments of `ecalnb.simulation.simulate_to_file` for one of the files, by its name.
+
+        Raises
+        ------
+        ValueError
+            If it is none of them.
+        """
+        match = re.fullmatch(r"(\w+)-(\d{4,})\.root", file)
+        if match is None or file not in self.files(match[1]):
+            raise ValueError(f"{file!r} is none of the files of this production")
+        number = int(match[2])
+        n = min(EVENTS_A_FILE, self.events[match[1]] - number * EVENTS_A_FILE)
+        return {**self.options, "n": n, "seed": 100_000 * self.seed + number}
