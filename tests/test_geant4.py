@@ -13,6 +13,7 @@ from ecalnb.simulation import simulate
 from ecalnb.simulation.geant4 import Geant4Error, Geant4Settings, data_directory, run_geant4
 from ecalnb.simulation.geant4 import data as data_module
 from ecalnb.simulation.geant4 import run as run_module
+from ecalnb.simulation.geant4.birks import SlowBin, quenching, slow_bins
 from ecalnb.simulation.geant4.reduced import bremsstrahlung, write_reduced_data
 
 pytestmark = pytest.mark.skipif(find_spec("geant4_pybind") is None, reason="needs the extra geant4")
@@ -105,9 +106,60 @@ class TestEngine:
         }
         assert "11.4.1" in known["version"]
 
+    def test_birks_law_takes_light_from_slow_protons_alone(self):
+        # Two protons that stop, and one muon: the same events with and without quenching, by their seeds.
+        pdg, energies = [2212, 2212, 13], [0.15, 0.15, 2.0]
+        plain, quenched = (
+            run_geant4(pdg, energies, straight(3, x=1.0, y=2.0), seeds(3), Geant4Settings(birks=birks))[0]
+            for birks in (0.0, 0.123)
+        )
+        assert (quenched <= plain).all()
+        light = quenched.sum(axis=(1, 2)) / plain.sum(axis=(1, 2))
+        assert ((light[:2] > 0.7) & (light[:2] < 0.95)).all()
+        assert 0.99 < light[2] <= 1
+
     def test_failure_is_told_with_the_end_of_the_output(self):
         with pytest.raises(Geant4Error, match="no particle with the PDG code 999"):
             run_geant4(999, [1.0], straight(1), seeds(1), Geant4Settings(homogenised=True))
+
+
+class TestBirks:
+    BIN = SlowBin("proton", 8.0, 16.0)
+
+    def test_constant_stopping_power_gives_birks_factor(self):
+        def dedx(_, energy):
+            return 0.2 if energy > 1000 else 4.0
+
+        for part in (self.BIN, SlowBin("proton", 0.0, 0.1), SlowBin("ion", 0.0, np.inf)):
+            assert quenching(part, 0.1, dedx) == pytest.approx(1.02 / 1.4)
+
+    def test_particle_that_stops_gives_the_mean_down_to_rest(self):
+        def dedx(_, energy):  # MeV/mm, falling with energy, as it does
+            return 40 / energy
+
+        # Range of the middle, 1 MeV: 1/80 mm. The mean of E / (E + 4) from 0 to 1 is 1 - 4 ln(5/4), for kB = 0.1.
+        stopped = quenching(SlowBin("proton", 0.5, 1.5), 0.1, dedx)
+        assert stopped == pytest.approx((1 - 4 * np.log(5 / 4)) * (1 + 4 / 2500), rel=0.01)
+        # From 8 to 16 MeV the range is beyond a step: 1 - 4 ln(20/12) / 8.
+        assert quenching(self.BIN, 0.1, dedx) == pytest.approx((1 - np.log(20 / 12) / 2) * (1 + 4 / 2500), rel=1e-3)
+
+    def test_bins_have_no_gaps_and_names_of_their_own(self):
+        parts = list(slow_bins())
+        assert len({part.name for part in parts}) == len(parts)
+        protons = [part for part in parts if part.particle == "proton"]
+        assert [part.low for part in protons[1:]] == [part.high for part in protons[:-1]]
+
+    def test_it_is_said_in_the_metadata(self):
+        assert Geant4Settings(birks=0.123).describe()["birks_mm_per_mev"] == 0.123
+        assert "birks_mm_per_mev" not in Geant4Settings().describe()
+
+    @pytest.mark.parametrize(
+        ("options", "message"),
+        [({"birks": -0.1}, "-0.1 mm/MeV is not within 0 to 1"), ({"birks": 0.1, "homogenised": True}, "homogenised")],
+    )
+    def test_constant_that_makes_no_sense(self, options, message):
+        with pytest.raises(ValueError, match=message):
+            Geant4Settings(**options)
 
 
 class TestSettings:

@@ -63,6 +63,9 @@ def simulate(
         float | None, typer.Option(help="Geant4: range cut, mm; 0.1, or 0.7 with --homogenised, unless told.")
     ] = None,
     physics: Annotated[PhysicsList | None, typer.Option(help="Geant4: physics list; FTFP_BERT unless told.")] = None,
+    birks: Annotated[
+        float | None, typer.Option(help="Geant4: Birks' constant of the fibres, mm/MeV, e.g. 0.123; 0 unless told.")
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the file and blocks of another run that are there.")
     ] = False,
@@ -85,6 +88,8 @@ def simulate(
         settings["cut"] = cut
     if physics is not None:
         settings["physics"] = physics.value
+    if birks is not None:
+        settings["birks"] = birks
     written = simulate_to_file(
         output,
         names[0] if len(names) == 1 else names,

@@ -112,7 +112,7 @@ def simulate(particle: str | Sequence[str], n: int | None = None, *, jobs: int =
     jobs : int
         Threads of the fast engine, or processes of Geant4.
     **options
-        For Geant4: ``homogenised``, ``cut`` (mm) and ``physics``, see `geant4.Geant4Settings`.
+        For Geant4: ``homogenised``, ``cut`` (mm), ``physics`` and ``birks`` (mm/MeV), see `geant4.Geant4Settings`.
 
     Returns
     -------

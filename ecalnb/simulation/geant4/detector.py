@@ -12,11 +12,13 @@ energy deposits then count, and sampling fluctuations are absent.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import geant4_pybind as g4
 
 from ...geometry import Calorimeter
+from .birks import IONS, SlowBin
 
 __all__ = ["EcalConstruction", "cell_energies"]
 
@@ -42,12 +44,15 @@ class EcalConstruction(g4.G4VUserDetectorConstruction):
         Layers, views, cells and their sizes.
     homogenised : bool
         Mean material instead of fibres.
+    slow : sequence of SlowBin
+        Particles and bins of energy whose energy is added up by itself, too, under the name of the bin.
     """
 
-    def __init__(self, geometry: Calorimeter, homogenised: bool) -> None:
+    def __init__(self, geometry: Calorimeter, homogenised: bool, slow: Sequence[SlowBin] = ()) -> None:
         super().__init__()
         self.geometry = geometry
         self.homogenised = homogenised
+        self.slow = slow
         self.sensitive: list[Any] = []
         self.levels = (1, 0, 2) if homogenised else (4, 3, 5)  # of layer, cell and calorimeter above what is sensitive
         self._keep: list[Any] = []  # Geant4 does not own what Python makes
@@ -74,13 +79,19 @@ class EcalConstruction(g4.G4VUserDetectorConstruction):
     def ConstructSDandField(self) -> None:
         """Let Geant4 add up the energy by cell; called by Geant4."""
         detector = g4.G4MultiFunctionalDetector(SENSITIVE)
-        geometry = self.geometry
-        deposit = g4.G4PSEnergyDeposit3D(DEPOSIT, geometry.n_layers, geometry.n_cells, 1, *self.levels)
-        detector.RegisterPrimitive(deposit)
+        shape = *self.geometry.shape, 1
+        deposits = [g4.G4PSEnergyDeposit3D(DEPOSIT, *shape, *self.levels)]
+        for part in self.slow:
+            deposit, only = g4.G4PSEnergyDeposit3D(part.name, *shape, *self.levels), _filter(part)
+            deposit.SetFilter(only)
+            deposits.append(deposit)
+            self._keep.append(only)
+        for deposit in deposits:
+            detector.RegisterPrimitive(deposit)
         g4.G4SDManager.GetSDMpointer().AddNewDetector(detector)
         for volume in self.sensitive:
             self.SetSensitiveDetector(volume, detector)
-        self._keep += [detector, deposit]
+        self._keep += [detector, *deposits]
 
     def _materials(self) -> None:
         nist = g4.G4NistManager.Instance()
@@ -155,7 +166,18 @@ class EcalConstruction(g4.G4VUserDetectorConstruction):
         self._keep.append(g4.G4PVReplica(volume.GetName(), volume, mother, g4.EAxis.kXAxis, n, step))
 
 
-def cell_energies(event: Any, collection: int, image: Any) -> None:
-    """Add the energy deposits of an event, MeV, to a flat image."""
+def _filter(part: SlowBin) -> Any:
+    if part.particle != "ion":
+        only = g4.G4SDParticleWithEnergyFilter(part.name, part.low * g4.MeV, part.high * g4.MeV)
+        only.add(part.particle)
+        return only
+    ions = g4.G4SDParticleFilter(part.name)
+    for z, a in IONS:
+        ions.addIon(z, a)
+    return ions
+
+
+def cell_energies(event: Any, collection: int, image: Any, weight: float = 1.0) -> None:
+    """Add the energy deposits of an event, MeV, times ``weight``, to a flat image."""
     for index, energy in event.GetHCofThisEvent().GetHC(collection):
-        image[index] += energy
+        image[index] += weight * energy

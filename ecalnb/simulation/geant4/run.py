@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...geometry import AMS, Calorimeter, Tracks
+from .birks import KB_MAX
 from .data import data_directory
 
 __all__ = ["PHYSICS_LISTS", "Geant4Error", "Geant4Settings", "run_geant4", "version"]
@@ -47,16 +48,20 @@ class Geant4Settings:
         Range cut of secondary particles, mm: 0.1 for fibres and 0.7 for the mean material unless told.
     physics : {"FTFP_BERT", "QGSP_BERT"}
         Physics list. The difference between them is a measure of the uncertainty of hadronic models.
+    birks : float
+        Birks' constant kB of the fibres, mm/MeV (:mod:`.birks`): 0.123 in AMS's own simulation (0.013 g/MeV/cm2, R. L.
+        Craun and D. L. Smith, NIM 80 (1970) 239). 0, the default, is no quenching. Fibres only.
 
     Raises
     ------
     ValueError
-        If the physics list is unknown or the cut not positive.
+        If the physics list is unknown, the cut not positive, or Birks' constant out of range or without fibres.
     """
 
     homogenised: bool = False
     cut: float | None = None
     physics: str = "FTFP_BERT"
+    birks: float = 0.0
 
     def __post_init__(self) -> None:
         if self.physics not in PHYSICS_LISTS:
@@ -65,6 +70,12 @@ class Geant4Settings:
             object.__setattr__(self, "cut", 0.7 if self.homogenised else 0.1)
         if not 1e-3 <= self.cut <= 100:  # type: ignore[operator]
             raise ValueError(f"range cut {self.cut!r} mm is not within 0.001 to 100 mm")
+        if not 0 <= self.birks <= KB_MAX:
+            raise ValueError(f"Birks' constant {self.birks!r} mm/MeV is not within 0 to {KB_MAX:g} mm/MeV")
+        if self.birks and self.homogenised:
+            raise ValueError(
+                f"Birks' constant {self.birks!r} mm/MeV is for fibres, and the calorimeter is homogenised; expected 0"
+            )
 
     @property
     def scale(self) -> float:
@@ -80,6 +91,7 @@ class Geant4Settings:
             "volumes": "homogenised" if self.homogenised else "explicit fibres",
             "cut_mm": self.cut,
             "physics": self.physics,
+            **({"birks_mm_per_mev": self.birks} if self.birks else {}),
         }
 
 
@@ -149,6 +161,7 @@ def run_geant4(
         "homogenised": settings.homogenised,
         "cut": settings.cut,
         "physics": settings.physics,
+        "birks": settings.birks,
     }
     with tempfile.TemporaryDirectory(prefix="ecalnb-geant4-") as name:
         folder = Path(name)

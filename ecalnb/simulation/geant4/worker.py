@@ -1,8 +1,8 @@
 """One Geant4 process: ``python -m ecalnb.simulation.geant4.worker FOLDER``; :mod:`.run` starts it.
 
 Reads ``settings.json`` and ``events.npz`` of the folder, prints a line after each event, and writes ``showers.npz``:
-``images``, energy deposits by cell in MeV, shape (n, n_layers, n_cells), float32, and ``interaction_depth``, mm, NaN
-where the primary had no inelastic interaction.
+``images``, energy deposits by cell in MeV (their light, with Birks' law), shape (n, n_layers, n_cells), float32, and
+``interaction_depth``, mm, NaN where the primary had no inelastic interaction.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if __name__ != "__main__":
 import geant4_pybind as g4
 
 from ecalnb.geometry import Calorimeter
+from ecalnb.simulation.geant4.birks import quenching, slow_bins
 from ecalnb.simulation.geant4.detector import DEPOSIT, SENSITIVE, EcalConstruction, cell_energies
 from ecalnb.simulation.geant4.physics import EcalPhysics, apply_settings
 
@@ -48,17 +49,19 @@ class Gun(g4.G4VUserPrimaryGeneratorAction):
 
 
 class Collector(g4.G4UserEventAction):
-    """Puts the cells of each event into its image."""
+    """Puts the cells of each event into its image: collections of deposits, by name, with their weights."""
 
     def __init__(self, images: Any) -> None:
         super().__init__()
         self.images = images
         self.number = 0
+        self.weights = {DEPOSIT: 1.0}
 
     def EndOfEventAction(self, event: Any) -> None:
         """Do what Geant4 calls this for."""
-        collection = g4.G4SDManager.GetSDMpointer().GetCollectionID(f"{SENSITIVE}/{DEPOSIT}")
-        cell_energies(event, collection, self.images[self.number])
+        for name, weight in self.weights.items():
+            collection = g4.G4SDManager.GetSDMpointer().GetCollectionID(f"{SENSITIVE}/{name}")
+            cell_energies(event, collection, self.images[self.number], weight)
 
 
 class Primary(g4.G4UserTrackingAction):
@@ -100,6 +103,14 @@ def particle(pdg: int) -> Any:
     return found
 
 
+def stopping_power(name: str, energy: float) -> float:
+    """Electronic stopping power of polystyrene, MeV/mm, as Geant4 computes it, for a kinetic energy in MeV."""
+    found = particle(1_000_060_120) if name == "C12" else g4.G4ParticleTable.GetParticleTable().FindParticle(name)
+    material = g4.G4NistManager.Instance().FindOrBuildMaterial("G4_POLYSTYRENE")
+    value = g4.G4EmCalculator().ComputeElectronicDEDX(energy * g4.MeV, found, material)
+    return float(value / (g4.MeV / g4.mm))
+
+
 def main(folder: Path) -> None:
     """Run the events of the folder."""
     settings = json.loads((folder / "settings.json").read_text())
@@ -111,13 +122,19 @@ def main(folder: Path) -> None:
     command = g4.G4UImanager.GetUIpointer().ApplyCommand
     command("/control/verbose 0")
     command("/run/verbose 0")
-    construction = EcalConstruction(geometry, settings["homogenised"])
+    slow = tuple(slow_bins()) if settings["birks"] else ()
+    construction = EcalConstruction(geometry, settings["homogenised"], slow)
     manager.SetUserInitialization(construction)
     manager.SetUserInitialization(EcalPhysics(settings["physics"]))
     apply_settings(settings["cut"])
     gun, collector, primary = Gun(), Collector(images), Primary()
     manager.SetUserInitialization(Actions(gun, collector, primary))
     manager.Initialize()
+    if slow:
+        manager.BeamOn(0)  # stopping powers are there only once physics tables are
+    # A part of the light is lost: its energy is taken off what all deposits add up to.
+    factors = {part.name: quenching(part, settings["birks"], stopping_power) for part in slow}
+    collector.weights |= {name: factor - 1 for name, factor in factors.items()}
     for number, (event, seeds) in enumerate(zip(events["primaries"], events["seeds"], strict=True)):
         # Seeds of its own for each event: it is the same in whatever process it is made.
         command(f"/random/setSeeds {seeds[0]} {seeds[1]}")
@@ -125,7 +142,7 @@ def main(folder: Path) -> None:
         manager.BeamOn(1)
         depths[number] = primary.depth
         print("event", number, flush=True)  # noqa: T201  what the parent waits for
-    cells = images.reshape(-1, *geometry.shape).astype(np.float32)
+    cells = np.maximum(images, 0).reshape(-1, *geometry.shape).astype(np.float32)  # less than 0 by rounding
     np.savez(folder / "showers.npz", images=cells, interaction_depth=depths)
 
 
