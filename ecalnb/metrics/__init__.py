@@ -8,6 +8,7 @@ from ..intervals import clopper_pearson, effective_counts
 from .rejection import REJECTION_COLUMNS, rejection_curve, rejection_in_bins
 from .resolution import RESOLUTION_COLUMNS, EnergyResolution, fit_energy_resolution, resolution_in_bins
 from .roc import Auc, roc_auc
+from .templates import TemplateFit, fit_templates
 from .width import GaussianCore, QuantileResolution, gaussian_core, quantile_resolution
 
 __all__ = [
@@ -17,9 +18,11 @@ __all__ = [
     "EnergyResolution",
     "GaussianCore",
     "QuantileResolution",
+    "TemplateFit",
     "clopper_pearson",
     "effective_counts",
     "fit_energy_resolution",
+    "fit_templates",
     "gaussian_core",
     "quantile_resolution",
     "rejection_curve",

@@ -21,7 +21,7 @@ def check_edges(edges: npt.ArrayLike) -> FloatArray:
     """
     checked = check_numbers(edges, "edges of the bins").astype(float)
     if len(checked) < 2 or not (np.diff(checked) > 0).all():
-        raise ValueError(f"edges of the bins are {checked.tolist()}; expected two or more rising energies in GeV")
+        raise ValueError(f"edges of the bins are {checked.tolist()}; expected two or more rising numbers")
     return checked
 
 
