@@ -158,6 +158,47 @@ class Report:
         text = f"{len(sample):,} events, order statistics" + (f"; {note}" if note else "")
         return self.number(name, middle, low, high, unit=unit, note=text)
 
+    def rows(
+        self,
+        table: pd.DataFrame,
+        name: str,
+        value: str,
+        *,
+        interval: tuple[str, str] | None = None,
+        unit: str = "",
+        note: str = "",
+    ) -> Html:
+        """Keep a number for each row of a table, and hand them back for a notebook cell to show, as `latest` does.
+
+        Parameters
+        ----------
+        table : DataFrame
+            The rows; one without the value is left out.
+        name, unit, note : str
+            As of `number`, with columns in braces as of :meth:`str.format`: ``"{label}, {low:g}-{high:g} GeV"``.
+        value : str
+            Column of the value. Its error is in ``<value>_error``, or its interval in ``<value>_low`` and
+            ``<value>_high``.
+        interval : tuple of str, optional
+            Columns of the interval, if they have other names.
+
+        Raises
+        ------
+        ValueError
+            If two rows have the same name.
+        """
+        low, high = interval or (f"{value}_low", f"{value}_high")
+        given = interval is not None or low in table
+        rows = [{str(key): item for key, item in row.items()} for row in table[table[value].notna()].to_dict("records")]
+        names = [name.format(**row) for row in rows]
+        if len(set(names)) < len(names):
+            raise ValueError(f"rows of the table have the same name by {name!r}; expected a name of its own for each")
+        for own, row in zip(names, rows, strict=True):
+            ends = (row[low], row[high]) if given else (None, None)
+            error = None if given else row[f"{value}_error"]
+            self.number(own, row[value], *ends, error=error, unit=unit.format(**row), note=note.format(**row))
+        return self.latest()
+
     def latest(self) -> Html:
         """Numbers kept since this was last asked, for a notebook cell to show."""
         names = list(self.numbers)[self._shown :]

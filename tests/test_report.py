@@ -109,3 +109,23 @@ def test_latest_shows_each_number_once(report):
     page = report.latest()._repr_html_()
     assert "second" in page
     assert "first" not in page
+
+
+def test_rows_of_a_table_are_numbers_with_names_of_their_own(report):
+    table = pd.DataFrame({"low": [5, 10], "auc": [0.6, 0.7], "auc_low": [0.5, 0.65], "auc_high": [0.7, 0.75]})
+    shown = report.rows(table, "AUC from {low:g} GeV", "auc", note="row of {low}")
+    assert "AUC from 10 GeV" in shown._repr_html_()
+    assert report.numbers["AUC from 5 GeV"] == {
+        "value": 0.6, "low": 0.5, "high": 0.7, "is_limit": False, "unit": "", "note": "row of 5",
+    }  # fmt: skip
+    with pytest.raises(ValueError, match="same name by 'AUC'"):
+        report.rows(table, "AUC", "auc")
+
+
+def test_rows_without_a_value_are_left_out(report):
+    table = pd.DataFrame({"what": ["a", "b"], "unit": "mm", "x": [1.0, np.nan], "x_error": [0.1, np.nan]})
+    report.rows(table, "{what}", "x", unit="{unit}")
+    assert list(report.numbers) == ["a"]
+    assert (report.numbers["a"]["low"], report.numbers["a"]["unit"]) == (0.9, "mm")
+    report.rows(table[:1], "width {what}", "x", interval=("x_error", "x"))
+    assert report.numbers["width a"]["low"] == 0.1

@@ -1,4 +1,4 @@
-"""Physical quantities side by side, electromagnetic-like protons, and published values."""
+"""Physical quantities side by side, electromagnetic-like protons, and the command line."""
 
 import json
 from pathlib import Path
@@ -10,9 +10,8 @@ import pytest
 from ecalnb import ntuples, validation
 from ecalnb.cli import main
 from ecalnb.datasets import load_datasets
-from ecalnb.geometry import AMS, Tracks
 from ecalnb.showers import Showers
-from ecalnb.validation import Pair, ValidationError, comparison, quantities, targets
+from ecalnb.validation import Pair, ValidationError, comparison, estimates, quantities
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,7 @@ def test_halves_agree_within_their_errors(electrons: Showers) -> None:
 def test_hotelling_is_a_chi2(rng: np.random.Generator) -> None:
     mixing = rng.normal(size=(5, 5))
     values = [
-        comparison._hotelling(rng.normal(size=(400, 5)) @ mixing, rng.normal(size=(400, 5)) @ mixing)["chi2"]
+        estimates.hotelling(rng.normal(size=(400, 5)) @ mixing, rng.normal(size=(400, 5)) @ mixing)["chi2"]
         for _ in range(300)
     ]
     assert np.mean(values) == pytest.approx(5, abs=0.6)
@@ -114,52 +113,6 @@ def test_the_classifier_rejects_protons(electrons: Showers, protons: Showers) ->
     )
     with pytest.raises(ValidationError, match="has no electron"):
         validation.classifier_survivors({"geant4": {"proton": protons}})
-
-
-def test_the_interaction_length_is_recovered(rng: np.random.Generator) -> None:
-    depth = rng.exponential(255.0, 200_000)
-    depth[depth > AMS.thickness] = np.inf
-    values = np.column_stack([depth, np.full(len(depth), AMS.thickness)])
-    assert targets._interaction_length(values) == pytest.approx(255, rel=0.02)
-    values[np.isfinite(depth), 0] = np.nan  # as without truth
-    assert targets._interaction_length(values) == pytest.approx(255, rel=0.02)
-
-
-def test_the_tail_length_of_an_exponential() -> None:
-    depth = AMS.layer_depths_x0
-    assert targets._tail_length(np.exp(-depth / 4.0)[None]) == pytest.approx(4)
-
-
-def test_the_table_of_published_values(rng: np.random.Generator) -> None:
-    tracks = Tracks(*rng.uniform(-50, 50, (2, 100)), np.zeros(100), np.zeros(100))
-    sample = validation.naive_showers("electron", np.full(100, 10.0), tracks, seed=1)
-    table = validation.target_table({"naive": [sample]})
-    row = table[(table["label"] == "electron") & (table["energy"] == 10) & (table["quantity"] == "contained")].iloc[0]
-    expected = 0.943 * sample.energies.mean() / 10
-    assert row["naive"] == pytest.approx(expected, rel=1e-3)
-    assert row["naive_difference"] == pytest.approx(expected / 0.943 - 1, rel=1e-2)
-    assert row["naive_error"] > 0
-    assert table.loc[table["label"] == "proton", "naive"].isna().all()
-    ranges = table["low"] < table["high"]
-    assert set(table.loc[ranges, "quantity"]) == {
-        "skewness_ln_t", "interaction_length", "crossing_energy", "crossing_cells"
-    }  # fmt: skip
-    assert "Geant4 11.4.1" in validation.load_targets()[0]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"track_inclination": 0.3}, "inclined by 0.3 rad"),
-        ({"momentum": 30.0}, "expected 10 or 100 GeV"),
-        ({"label": "muon"}, "has muon; expected electrons or protons"),
-    ],
-)
-def test_other_samples_are_refused(change: dict[str, object], message: str) -> None:
-    tracks = Tracks(np.zeros(60), 0, 0, 0)
-    sample = validation.naive_showers("electron", np.full(60, 10.0), tracks, seed=1)
-    with pytest.raises(ValidationError, match=message):
-        validation.target_table({"naive": [Showers(sample.images, sample.table.assign(**change))]})
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from ..showers import Showers
     from ..validation import Validation
 
@@ -144,6 +142,8 @@ def _show(result: Validation, folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from ..validation import largest_pulls
+
     console = Console(width=max(Console().width, 120))  # narrower, numbers are torn apart
     for label, numbers in result.settings["events"].items():
         kind = "at the same energies and tracks" if numbers["twins"] else "independent"
@@ -157,7 +157,7 @@ def _show(result: Validation, folder: Path) -> None:
         console.print(table)
     table = Table("species", "quantity", "statistic", "GeV", "reference", "candidate", "difference", "in errors",
                   box=None, pad_edge=False)  # fmt: skip
-    for row in _worst(result.tables["quantities"]).to_dict("records"):
+    for row in largest_pulls(result.tables["quantities"]).to_dict("records"):
         table.add_row(
             row["label"], row["quantity"], row["statistic"], f"{row['low']:g}-{row['high']:g}",
             f"{row['reference']:.4g} ± {row['reference_error']:.2g}",
@@ -166,9 +166,3 @@ def _show(result: Validation, folder: Path) -> None:
         )  # fmt: skip
     console.print(table)
     console.print(f"each quantity where it differs most; all in {folder / 'validation.json'}", soft_wrap=True)
-
-
-def _worst(table: pd.DataFrame) -> pd.DataFrame:
-    """For each quantity and species the bin with the largest difference in units of its error."""
-    order = table.assign(size=table["pull"].abs().fillna(0)).groupby(["label", "quantity", "statistic"], sort=False)
-    return table.loc[order["size"].idxmax()]

@@ -6,14 +6,24 @@ One function a figure: it draws into an ``ax``, labels its axes with units and r
 
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
 from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_distribution
+from .judges import auc_against, auc_dependence, auc_overview, judge_scores
 from .spectra import energy_momentum, log_edges, spectrum
-from .validation import auc_against, judge_scores, profile_comparison, quantity_differences, survivor_fractions
+from .validation import (
+    correlation_comparison,
+    profile_comparison,
+    quantity_differences,
+    survivor_fractions,
+    survivors_by_cut,
+)
 
 __all__ = [
     "COLORS",
     "ENERGY_CMAP",
     "auc_against",
+    "auc_dependence",
+    "auc_overview",
     "color_of",
+    "correlation_comparison",
     "energy_momentum",
     "judge_scores",
     "log_edges",
@@ -29,4 +39,5 @@ __all__ = [
     "spectrum",
     "style",
     "survivor_fractions",
+    "survivors_by_cut",
 ]

@@ -1,4 +1,4 @@
-"""Figures of the validation of a simulation: profiles, quantities, and what the judges found."""
+"""Figures of the validation of a simulation: profiles, quantities, correlations, electromagnetic-like protons."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.container import Container
 
-__all__ = ["auc_against", "judge_scores", "profile_comparison", "quantity_differences", "survivor_fractions"]
+__all__ = [
+    "correlation_comparison", "profile_comparison", "quantity_differences", "survivor_fractions", "survivors_by_cut"
+]  # fmt: skip
 
 _AXES = {
     "longitudinal": ("layer", "layer energy / momentum", "linear"),
@@ -121,17 +123,17 @@ def quantity_differences(ax: Axes, table: pd.DataFrame, *, limit: float = 0.3) -
     return artists
 
 
-def judge_scores(
-    ax: Axes, scores: pd.DataFrame, *, names: tuple[str, str] = ("reference", "candidate")
+def correlation_comparison(
+    ax: Axes, table: pd.DataFrame, *, names: tuple[str, str] = ("reference", "candidate")
 ) -> list[Artist | Container]:
-    """Draw the scores that a judge gave to both samples, normalised to the area 1.
+    """Draw the correlations of layers of both samples, in the highest bin of momentum.
 
     Parameters
     ----------
     ax : Axes
         Where to draw.
-    scores : DataFrame
-        Of a :class:`ecalnb.validation.Judgement`.
+    table : DataFrame
+        Of one species, as :func:`ecalnb.validation.compare_correlations` makes it.
     names : tuple of str
         What to call reference and candidate.
 
@@ -139,57 +141,18 @@ def judge_scores(
     -------
     list of Artist or Container
     """
-    low, high = np.quantile(scores["score"], [0.001, 0.999])
-    edges = np.linspace(low, high, 31)
     artists: list[Artist | Container] = []
-    for is_reference, name, color in ((True, names[0], COLORS[6]), (False, names[1], COLORS[1])):
-        values = scores.loc[scores["is_reference"] == is_reference, "score"].clip(low, high)
-        heights = np.histogram(values, edges, density=True)[0]
-        artists.append(ax.stairs(heights, edges, color=color, label=f"{name} ({len(values):,})"))
-    ax.set_xlabel("score [logit], higher: like the reference")
-    ax.set_ylabel("density")
-    ax.legend(fontsize="small")
+    last = table[table["low"] == table["low"].max()]
+    for color, (lag, part) in zip(_cycle(), last.groupby("lag"), strict=False):
+        drawn = ax.errorbar(
+            part["layer"], part["reference"], part["reference_error"], fmt="o", ms=4, color=color, label=f"lag {lag}"
+        )
+        artists += [drawn, *ax.plot(part["layer"], part["candidate"], color=color)]
+    ax.set_xlabel("layer")
+    ax.set_ylabel("correlation")
+    ax.set_ylim(-1, 1)
+    ax.legend(title=f"points: {names[0]}, lines: {names[1]}", fontsize="small", title_fontsize="small")
     return artists
-
-
-def auc_against(
-    ax: Axes, table: pd.DataFrame, column: str, *, label: str = "", color: str | None = None, marker: str = "o"
-) -> list[Artist | Container]:
-    """Draw the AUC of a judge against the momentum (``low``, ``high``) or the number of training events.
-
-    Parameters
-    ----------
-    ax : Axes
-        Where to draw; several judges may share it.
-    table : DataFrame
-        Of ``Judgement.in_bins`` (``column="momentum"``) or of :func:`ecalnb.validation.learning_curve`
-        (``column="n_train"``).
-    column : {"momentum", "n_train"}
-        What is on the axis.
-    label, color, marker : str
-        Of the points.
-
-    Returns
-    -------
-    list of Artist or Container
-    """
-    width = None
-    if column == "momentum":
-        x = np.sqrt((table["low"] * table["high"]).to_numpy())
-        width = [x - table["low"], table["high"] - x]
-    else:
-        x = table[column].to_numpy(dtype=float)
-    value = table["auc"].to_numpy()
-    errors = [value - table["auc_low"], table["auc_high"] - value]
-    drawn = ax.errorbar(x, value, errors, width, fmt=marker, ms=5, color=color, label=label)
-    if ax.get_xscale() != "log":
-        ax.set_xscale("log")
-        ax.axhline(0.5, color="gray", lw=1, ls=":")
-        plain_numbers(ax.xaxis)
-    ax.set_ylim(0.45, 1.02)
-    ax.set_xlabel("momentum [GeV]" if column == "momentum" else "training events of each kind")
-    ax.set_ylabel("AUC of the judge")
-    return [drawn]
 
 
 def survivor_fractions(
@@ -222,6 +185,33 @@ def survivor_fractions(
     ax.set_yscale("log")
     plain_numbers(ax.xaxis)
     return [drawn, *limits]
+
+
+def survivors_by_cut(ax: Axes, table: pd.DataFrame) -> list[Artist | Container]:
+    """Draw the protons that pass each cut, of one engine with full markers and of the other with open ones.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    table : DataFrame
+        Of :func:`ecalnb.validation.simple_survivors`.
+
+    Returns
+    -------
+    list of Artist or Container
+    """
+    artists: list[Artist | Container] = []
+    for number, (engine, rows) in enumerate(table.groupby("engine", sort=False)):
+        for color, (cut, part) in zip(_cycle(), rows.groupby("cut", sort=False), strict=False):
+            shift = 0.96 + 0.08 * number
+            drawn = survivor_fractions(ax, part, color=color, shift=shift, label=f"{engine}, {cut}")
+            drawn[0][0].set_markerfacecolor(color if number == 0 else "white")  # type: ignore[index]
+            artists += drawn
+    ax.set_xlabel("momentum [GeV]")
+    ax.set_ylabel("fraction of interacting protons")
+    ax.legend(fontsize="x-small", ncols=2, loc="lower left", bbox_to_anchor=(0, 1.05))
+    return artists
 
 
 def _cycle() -> list[str]:

@@ -24,6 +24,7 @@ from .electromagnetic_parameters import load_parameters
 from .interactions import KINDS, load_interactions
 from .ionisation import load_ionisation
 from .responses import load_responses
+from .scale import FIRST_PRODUCTION
 from .tracking import HadronicParameters
 
 __all__ = ["HADRON_ENERGY_RANGE", "PARAMETER_FILE", "Hadron", "load_hadronic", "simulate_hadrons"]
@@ -33,7 +34,7 @@ Hadron = Literal["proton", "antiproton", "neutron", "pion+", "pion-", "kaon+", "
 HADRON_ENERGY_RANGE = (1.0, 50_000.0)
 """Kinetic energies in GeV that `simulate_hadrons` takes: those of the library for protons."""
 
-IMAGE_SCALE = 1 / 0.0663
+IMAGE_SCALE = 1 / FIRST_PRODUCTION
 """Image energy for an energy left in fibres: the scale on which vertical electrons of 10 GeV have a sum of 10 GeV."""
 
 _KIND = {"proton": "p", "antiproton": "pbar", "neutron": "n"}

@@ -12,10 +12,19 @@ from .judges import JUDGES, Judgement, bdt_auc, cnn_auc, judge_settings, learnin
 from .naive import naive_like, naive_showers
 from .quantities import QUANTITIES, Quantity
 from .run import Validation, validate
-from .targets import FIBRE_FRACTION, load_targets, target_table
+from .summary import (
+    ask_judges,
+    correlation_differences,
+    highest_bins,
+    important_features,
+    judged_in_bins,
+    judgement_table,
+    largest_pulls,
+    learning_curves,
+)
+from .targets import load_targets, missed_targets, read_samples, target_table
 
 __all__ = [
-    "FIBRE_FRACTION",
     "JUDGES",
     "QUANTITIES",
     "Judgement",
@@ -23,6 +32,7 @@ __all__ = [
     "Quantity",
     "Validation",
     "ValidationError",
+    "ask_judges",
     "bdt_auc",
     "centred",
     "classifier_survivors",
@@ -31,13 +41,22 @@ __all__ = [
     "compare_correlations",
     "compare_profiles",
     "compare_quantities",
+    "correlation_differences",
     "feature_names",
+    "highest_bins",
+    "important_features",
     "judge_settings",
+    "judged_in_bins",
+    "judgement_table",
+    "largest_pulls",
     "learning_curve",
+    "learning_curves",
     "load_targets",
     "match",
+    "missed_targets",
     "naive_like",
     "naive_showers",
+    "read_samples",
     "select_sample",
     "shower_features",
     "simple_survivors",

@@ -14,23 +14,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.stats import chi2 as chi2_distribution
 from scipy.stats import ks_2samp
 
-from ..intervals import clopper_pearson
-from ..metrics import quantile_resolution
 from ..showers import Showers
 from ..splits import split_of
 from .conditions import Pair, ValidationError
-from .quantities import QUANTITIES, RING_EDGES, Quantity, lateral_shares, layer_response
+from .estimates import Estimate, difference, fraction, hotelling, mean, quantile, width
+from .interactions import compare_interactions, with_truth
+from .quantities import HADRONS, QUANTITIES, RING_EDGES, Quantity, lateral_shares, layer_response
 
-__all__ = [
-    "compare_correlations", "compare_profiles", "compare_quantities", "energy_edges", "select_sample", "standard_error"
-]  # fmt: skip
+__all__ = ["compare_correlations", "compare_profiles", "compare_quantities", "energy_edges", "select_sample"]
 
 FloatArray = npt.NDArray[np.float64]
 _MINIMUM = 50  # events of each sample in a bin
-_EDGES = (1, 5, 10, 25, 50, 100, 200, 400, 800, 2000, 5000, 20000, 100000)
+_EDGES = (1, 5, 10, 25, 50, 100, 200, 400, 2000, 10000, 100000)
 
 
 def select_sample(pair: Pair, evaluate_on: str = "test") -> Pair:
@@ -100,9 +97,12 @@ def compare_quantities(
         A row for each statistic in each bin: ``label``, ``quantity``, ``statistic`` (``mean``, ``fraction``,
         ``width``, ``q05``...), ``unit``, ``low``, ``high`` (bin, GeV), ``n_reference``, ``n_candidate``, ``reference``,
         ``candidate``, ``difference`` (candidate minus reference), each with ``_error``, ``pull`` (difference over its
-        error), and for a mean of numbers ``p_value`` of the Kolmogorov-Smirnov test of the distributions.
+        error), and for a mean of numbers ``p_value`` of the Kolmogorov-Smirnov test of the distributions. For hadrons
+        also where they interact first (:mod:`ecalnb.validation.interactions`).
     """
     rows = []
+    if pair.label in HADRONS:
+        pair = with_truth(pair)
     for low, high, first, second in _bins(pair, edges):
         for quantity in quantities:
             if quantity.labels and pair.label not in quantity.labels:
@@ -116,9 +116,12 @@ def compare_quantities(
                     {
                         "label": pair.label, "quantity": quantity.name, "statistic": name, "unit": quantity.unit,
                         "low": low, "high": high, "n_reference": len(a), "n_candidate": len(b),
-                        **_difference(statistic(a), statistic(b)), "p_value": p if name == "mean" else np.nan,
+                        **difference(statistic(a), statistic(b)), "p_value": p if name == "mean" else np.nan,
                     }
                 )  # fmt: skip
+        if pair.label in HADRONS:
+            common = {"label": pair.label, "low": low, "high": high}
+            rows += [common | row for row in compare_interactions(first, second, _MINIMUM)]
     return pd.DataFrame(rows)
 
 
@@ -141,11 +144,11 @@ def compare_profiles(pair: Pair, edges: Sequence[float] | None = None) -> tuple[
             samples = [values[np.isfinite(values).all(axis=1)] for values in map(function, (first, second))]
             x = np.arange(samples[0].shape[1], dtype=float) if name == "longitudinal" else middles
             table = pd.DataFrame(
-                [_difference(*(_mean(values[:, column]) for values in samples)) for column in range(len(x))]
+                [difference(*(mean(values[:, column]) for values in samples)) for column in range(len(x))]
             )
             common = {"label": pair.label, "profile": name, "low": low, "high": high}
             points.append(pd.concat([pd.DataFrame([common] * len(x)), pd.DataFrame({"x": x}), table], axis=1))
-            tests.append({**common, **_hotelling(*samples), **_largest(table)})
+            tests.append({**common, **hotelling(*samples), **_largest(table)})
     return pd.concat(points, ignore_index=True), pd.DataFrame(tests)
 
 
@@ -174,7 +177,7 @@ def compare_correlations(
                     for matrix, n in matrices
                 ]
                 rows.append({"label": pair.label, "low": low, "high": high, "layer": layer, "lag": lag,
-                             **_difference(*numbers)})  # fmt: skip
+                             **difference(*numbers)})  # fmt: skip
     return pd.DataFrame(rows)
 
 
@@ -190,64 +193,16 @@ def _finite(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return values[np.isfinite(values)]
 
 
-def _statistics(quantity: Quantity, values: npt.NDArray[Any]) -> list[tuple[str, Callable[..., tuple[float, float]]]]:
+def _statistics(quantity: Quantity, values: npt.NDArray[Any]) -> list[tuple[str, Callable[..., Estimate]]]:
     """Names and functions of the statistics of a quantity."""
     if set(np.unique(values)) <= {0, 1}:
-        return [("fraction", _fraction)]
-    chosen: list[tuple[str, Callable[..., tuple[float, float]]]] = [("mean", _mean)]
+        return [("fraction", fraction)]
+    chosen: list[tuple[str, Callable[..., Estimate]]] = [("mean", mean)]
     if quantity.spread:
-        chosen.append(("width", _width))
+        chosen.append(("width", width))
     for q in quantity.quantiles:
-        chosen.append((f"q{100 * q:02.0f}", lambda sample, q=q: _quantile(sample, q)))
+        chosen.append((f"q{100 * q:02.0f}", lambda sample, q=q: quantile(sample, q)))
     return chosen
-
-
-def standard_error(values: npt.ArrayLike) -> float:
-    """Error of a mean."""
-    sample = np.asarray(values, dtype=float)
-    return float(sample.std(ddof=1) / np.sqrt(len(sample)))
-
-
-def _mean(values: FloatArray) -> tuple[float, float]:
-    return float(values.mean()), standard_error(values)
-
-
-def _fraction(values: npt.NDArray[Any]) -> tuple[float, float]:
-    passed, total = int(values.sum()), len(values)
-    low, high = clopper_pearson(passed, total)
-    return passed / total, float(high - low) / 2
-
-
-def _width(values: FloatArray) -> tuple[float, float]:
-    result = quantile_resolution(values)
-    return result.half_width / result.median, result.error / result.median
-
-
-def _quantile(values: FloatArray, q: float) -> tuple[float, float]:
-    """Quantile, with half the distance of the order statistics that bound it with 68 %."""
-    step = np.sqrt(q * (1 - q) / len(values))
-    low, middle, high = np.quantile(values, np.clip([q - step, q, q + step], 0, 1))
-    return float(middle), float(high - low) / 2
-
-
-def _difference(first: tuple[float, float], second: tuple[float, float]) -> dict[str, float]:
-    """Two numbers with errors, and their difference."""
-    error = float(np.hypot(first[1], second[1]))
-    difference = second[0] - first[0]
-    return {
-        "reference": first[0], "reference_error": first[1], "candidate": second[0], "candidate_error": second[1],
-        "difference": difference, "difference_error": error, "pull": difference / error if error > 0 else np.nan,
-    }  # fmt: skip
-
-
-def _hotelling(first: FloatArray, second: FloatArray) -> dict[str, float]:
-    """Hotelling's test of two mean vectors, in the limit of many events, where it is a chi2."""
-    covariance = np.cov(first, rowvar=False) / len(first) + np.cov(second, rowvar=False) / len(second)
-    delta = second.mean(axis=0) - first.mean(axis=0)
-    # Shares that add up to one make the matrix singular: that direction is left out.
-    chi2 = float(delta @ np.linalg.pinv(covariance, rcond=1e-10, hermitian=True) @ delta)
-    ndf = int(np.linalg.matrix_rank(covariance, tol=1e-10 * np.linalg.norm(covariance, 2), hermitian=True))
-    return {"chi2": chi2, "ndf": ndf, "p_value": float(chi2_distribution.sf(chi2, ndf))}
 
 
 def _largest(table: pd.DataFrame) -> dict[str, float]:

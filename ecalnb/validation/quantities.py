@@ -13,7 +13,7 @@ from ..showers import Showers
 from .conditions import CELL_FLOOR
 from .features import HIT_THRESHOLDS
 
-__all__ = ["QUANTITIES", "RING_EDGES", "SECOND_BUMP", "Quantity", "lateral_shares", "layer_response"]
+__all__ = ["HADRONS", "QUANTITIES", "RING_EDGES", "SECOND_BUMP", "Quantity", "lateral_shares", "layer_response"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -65,19 +65,19 @@ def _hits(threshold: float) -> Callable[[Showers], FloatArray]:
 
 
 _LEPTONS = ("electron", "positron", "photon")
-_HADRONS = ("proton", "antiproton", "pion+", "pion-", "neutron")
+HADRONS = ("proton", "antiproton", "pion+", "pion-", "neutron")
 
 QUANTITIES = (
     Quantity("response", "", "sum of the cells over the momentum", lambda s: s.energies / _momentum(s), spread=True,
              labels=_LEPTONS),
     Quantity("visible fraction", "", "sum of the cells over the momentum, of those that do not cross",
              lambda s: _interacting(s, s.energies / _momentum(s)), quantiles=(0.05, 0.25, 0.5, 0.75, 0.95),
-             labels=_HADRONS),
+             labels=HADRONS),
     Quantity("crossing", "", "events in which the particle crosses without a shower", variables.mip_like,
-             labels=_HADRONS),
+             labels=HADRONS),
     Quantity("crossing energy", "MeV", "energy a layer of crossing particles, on a vertical path",
              lambda s: np.where(variables.mip_like(s), 1e3 * variables.mip_deposit(s), np.nan), quantiles=(0.5,),
-             labels=_HADRONS),
+             labels=HADRONS),
     Quantity("rear leakage", "", "share of the energy in the last two layers", variables.last_layers_fraction),
     Quantity("first layer", "MeV", "energy of the first layer", lambda s: 1e3 * s.layer_energies[:, 0]),
     Quantity("mean depth", "X0", "mean depth of the energy along the vertical", variables.mean_depth, spread=True),

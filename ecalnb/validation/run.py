@@ -15,6 +15,7 @@ from .comparison import compare_correlations, compare_profiles, compare_quantiti
 from .conditions import ValidationError, match
 from .electromagnetic import VISIBLE_EDGES, classifier_survivors, simple_survivors
 from .judges import JUDGES, EvaluateOn, Judgement
+from .summary import judged_in_bins
 
 __all__ = ["THRESHOLDS", "Validation", "validate"]
 
@@ -102,10 +103,11 @@ def validate(
         )
     tables: dict[str, list[pd.DataFrame]] = {}
     judgements: list[Judgement] = []
-    numbers = {}
+    numbers, edges = {}, {}
     for label in common:
         whole = match(species["reference"][label], species["candidate"][label])
         pair = select_sample(whole, evaluate_on)
+        edges[label] = energy_edges(pair)
         numbers[label] = {"reference": len(pair.reference), "candidate": len(pair.candidate), "twins": pair.twins}
         points, tests = compare_profiles(pair)
         found = {
@@ -118,19 +120,14 @@ def validate(
                     JUDGES[judge](whole.reference, whole.candidate, seed=seed, threshold=threshold,
                                   evaluate_on=evaluate_on, threads=threads)
                 )  # fmt: skip
-                binned = judgements[-1].in_bins(energy_edges(pair))
-                binned.insert(0, "threshold", threshold)
-                binned.insert(0, "judge", judge)
-                binned.insert(0, "label", label)
-                tables.setdefault("judges_in_bins", []).append(binned)
         for name, table in found.items():
             tables.setdefault(name, []).append(table)
         species["reference"][label], species["candidate"][label] = whole.reference, whole.candidate
     if judgements:
         tables["judges"] = [pd.DataFrame([judgement.to_dict() for judgement in judgements])]
+        tables["judges_in_bins"] = [judged_in_bins(judgements, edges)]
     if {"electron", "proton"} <= set(common):
-        edges = energy_edges(match(species["reference"]["proton"], species["candidate"]["proton"]))
-        tables["electromagnetic"] = [simple_survivors(species, edges, evaluate_on=evaluate_on)]
+        tables["electromagnetic"] = [simple_survivors(species, edges["proton"], evaluate_on=evaluate_on)]
         tables["electromagnetic_classifier"] = [
             classifier_survivors(species, VISIBLE_EDGES, evaluate_on=evaluate_on, seed=seed, threads=threads)
         ]

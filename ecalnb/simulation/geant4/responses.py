@@ -27,6 +27,7 @@ from ecalnb.simulation.geant4.data import data_directory
 from ecalnb.simulation.ionisation import in_fibre
 from ecalnb.simulation.response_library import Sources, read_sources, write_responses
 from ecalnb.simulation.responses import responses_provenance
+from ecalnb.simulation.scale import FIBRES
 from ecalnb.simulation.secondaries import SLOW_ENERGIES
 
 os.environ["GEANT4_DATA_DIR"] = str(data_directory().path)  # before geant4_pybind is imported
@@ -35,7 +36,7 @@ import geant4_pybind as g4
 
 from ecalnb.simulation.geant4.detector import DEPOSIT, SENSITIVE, EcalConstruction
 from ecalnb.simulation.geant4.physics import EcalPhysics, apply_settings
-from ecalnb.simulation.geant4.run import FIBRES, version
+from ecalnb.simulation.geant4.run import version
 
 CUT = 0.1  # mm
 ELECTRON_MASS = 0.51099895e-3  # GeV

@@ -19,17 +19,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ...geometry import AMS, Calorimeter, Tracks
+from ..scale import FIBRES, HOMOGENISED
 from .birks import KB_MAX
 from .data import data_directory
 
 __all__ = ["PHYSICS_LISTS", "Geant4Error", "Geant4Settings", "run_geant4", "version"]
 
 PHYSICS_LISTS = ("FTFP_BERT", "QGSP_BERT")
-# Sum of all cells of vertical electrons of 10 GeV over their energy with the default cut, measured: 0.0668 +- 0.0001 in
-# fibres and 0.955 +- 0.001 in all material, less than 1 because of leakage. The scale of images makes both 10 GeV. The
-# first production (sample/geant4_electrons.root and _protons.root) was scaled with 0.0663, and the same engine gives
-# 1.27 +- 0.17 % more than its inclined electrons of 8 to 25 GeV with that: what differed then is not known.
-FIBRES, HOMOGENISED = 0.0668, 0.955
 
 
 class Geant4Error(RuntimeError):
