@@ -48,7 +48,7 @@ def _landau() -> tuple[FloatArray, FloatArray]:
     L. Landau, J. Phys. USSR 8 (1944) 201; the argument is shifted such that the most probable value is 0.
     """
     t = np.linspace(1e-9, 40, 40_001)
-    argument = np.concatenate([np.linspace(-4, 12, 801), np.geomspace(12.05, 2000, 700)])
+    argument = np.concatenate([np.linspace(-3, 12, 751), np.geomspace(12.05, 2000, 700)])
     weight = np.exp(-t * np.log(t)) * np.sin(np.pi * t) / np.pi
     density = np.array([np.trapezoid(weight * np.exp(-x * t), t) for x in argument]).clip(0)
     rise = np.diff(argument) * (density[1:] + density[:-1]) / 2
@@ -184,7 +184,8 @@ def log_likelihoods(energies: FloatArray, hit: npt.NDArray[np.bool_], momenta: F
 def ratios(log_p: FloatArray) -> FloatArray:
     """TrdK's ratios electron/proton, electron/helium and proton/helium, ``-ln(P_a / (P_a + P_b))``, shape (n, 3)."""
     pairs = ((0, 1), (0, 2), (1, 2))
-    return np.column_stack([np.logaddexp(0, log_p[:, b] - log_p[:, a]) for a, b in pairs])
+    with np.errstate(invalid="ignore"):  # events without likelihoods
+        return np.column_stack([np.logaddexp(0, log_p[:, b] - log_p[:, a]) for a, b in pairs])
 
 
 def measure_trd(
