@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from ...geometry import Calorimeter, Tracks
 from ...showers import Showers
-from ...variables import reconstructed_energy
+from ..reconstruction import energy_with_any_axis
 from .detector import EFFECTS, Detector, find_detector
 from .effect import Circumstances
 
@@ -99,5 +99,5 @@ def apply(
     images = respond(showers.images, found, showers.geometry, np.random.default_rng(seed), true, measured)
     metadata = {**showers.metadata, "provenance": {**provenance, **found.describe()}}
     seen = Showers(images, showers.table.copy(), showers.geometry, metadata)
-    seen.table["en3d"] = reconstructed_energy(seen)
+    seen.table["en3d"] = energy_with_any_axis(seen)
     return seen
