@@ -63,8 +63,9 @@ class Production:
             If a key is unknown or missing, or a number out of its range.
         """
         check_keys(entry, ("events", "seed", *SETTINGS), where, required=("events", "seed", "particle", "energy"))
-        options = {key: tuple(value) if key == "energy" and isinstance(value, list) else value
-                   for key, value in entry.items() if key in SETTINGS}  # fmt: skip
+        options = {key: value for key, value in entry.items() if key in SETTINGS}
+        if isinstance(options["energy"], list):
+            options["energy"] = tuple(options["energy"])
         return cls(entry["events"], entry["seed"], options)
 
     @property
@@ -72,11 +73,12 @@ class Production:
         """What simulates, in a sentence."""
         engine, detector = self.options.get("engine", "fast"), self.options.get("detector", "nominal")
         particle, energy = self.options["particle"], self.options["energy"]
-        names = particle if isinstance(particle, str) else ", ".join(particle)
-        limits = "-".join(f"{limit:g}" for limit in energy) if isinstance(energy, tuple) else f"{energy:g}"
+        names = [particle] if isinstance(particle, str) else particle
+        by_name = energy if isinstance(energy, Mapping) else dict.fromkeys(names, energy)
+        kinds = ", ".join(f"{name} {_range(by_name[name])}" for name in names)
         spectrum = self.options.get("spectrum", -1.0)
         shape = "fluxes published by AMS" if spectrum == "ams" else f"E^{spectrum:g}"
-        return f"ecalnb, engine {engine}, detector {detector}; {names} {limits} GeV kinetic, {shape}"
+        return f"ecalnb, engine {engine}, detector {detector}; {kinds} GeV kinetic, {shape}"
 
     def files(self, scale: str) -> list[str]:
         """Names of the files at a scale.
@@ -104,3 +106,7 @@ class Production:
         number = int(match[2])
         n = min(EVENTS_A_FILE, self.events[match[1]] - number * EVENTS_A_FILE)
         return {**self.options, "n": n, "seed": 100_000 * self.seed + number}
+
+
+def _range(energy: float | tuple[float, float]) -> str:
+    return "-".join(f"{limit:g}" for limit in energy) if isinstance(energy, tuple | list) else f"{energy:g}"

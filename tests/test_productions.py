@@ -43,7 +43,7 @@ def test_files_hold_all_events_with_seeds_of_their_own(datasets):
 
 def test_what_it_says_can_be_simulated(datasets):
     run = make_run(**datasets()["some"].production.arguments("smoke-0000.root"))
-    assert (run.n, run.source.limits, run.keep) == (100, (20.0, 60.0), "en3d > 30")
+    assert (run.n, run.source.limits(run.particles[0]), run.keep) == (100, (20.0, 60.0), "en3d > 30")
 
 
 def test_dataset_says_by_what_it_is_simulated(datasets):

@@ -138,6 +138,17 @@ class TestFluxes:
         alone = draw(beam(energy=(45.0, 1000.0), spectrum="ams"), 50_000, 6, ("proton",)).energies
         assert stats.ks_2samp(protons, alone).pvalue > 1e-3
 
+    def test_particles_may_have_limits_of_their_own(self):
+        limits = {"electron": (45.0, 100.0), "proton": (50.0, 1000.0)}
+        mixed = draw(beam(energy=limits, spectrum="ams"), 50_000, 7, tuple(limits))
+        for number, (low, high) in enumerate(limits.values()):
+            energies = mixed.energies[mixed.species == number]
+            assert low <= energies.min() * (1 + 1e-12)
+            assert energies.max() <= high * (1 + 1e-12)
+        integrals = [published_flux(find_particle(name)).integral(*ends) for name, ends in limits.items()]
+        electrons, expected = (mixed.species == 0).sum(), 50_000 * integrals[0] / sum(integrals)
+        assert abs(electrons - expected) < 5 * np.sqrt(expected)
+
     def test_mixture_looks_like_flight_data(self):
         mixture = simulate(("electron", "proton"), 1500, energy=(20, 100), spectrum="ams", detector="ideal", seed=1)
         assert mixture.table["label"].isna().all()
@@ -153,12 +164,13 @@ class TestFluxes:
         [
             (("electron", "proton"), {}, "give spectrum 'ams', not -1.0"),
             (("muon",), {"spectrum": "ams"}, "no published flux of muons"),
+            (("electron", "proton"), {"spectrum": "ams", "energy": {"proton": (5, 50)}}, "not for electron"),
             (("electron",), {"spectrum": "dampe"}, "'dampe' is not the power of a power law"),
         ],
     )
     def test_refuses_what_has_no_flux(self, particles, options, message):
         with pytest.raises(ValueError, match=message):
-            make_run(particles, 10, energy=(5, 50), **options)
+            make_run(particles, 10, **{"energy": (5, 50), **options})
 
 
 class TestKeep:

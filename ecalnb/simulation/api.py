@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ def make_run(
     particle: str | Sequence[str],
     n: int | None = None,
     *,
-    energy: float | tuple[float, float] | npt.NDArray[np.floating],
+    energy: float | tuple[float, float] | Mapping[str, tuple[float, float]] | npt.NDArray[np.floating],
     tracks: Tracks | None = None,
     spectrum: float | str | None = None,
     angle: float | None = None,
@@ -48,12 +48,12 @@ def make_run(
     limits = {"spectrum": spectrum, "angle": angle, "reach": reach}
     limits = {name: value for name, value in limits.items() if value is not None}
     source: Beam | GivenEvents
-    if tracks is None and (isinstance(energy, tuple) or np.ndim(energy) == 0):
+    if tracks is None and (isinstance(energy, tuple | Mapping) or np.ndim(energy) == 0):
         source = Beam(energy, **limits)  # type: ignore[arg-type]
         if n is None:
             raise ValueError("n is missing; expected the number of events to simulate")
     else:
-        if tracks is None or limits or isinstance(energy, tuple):
+        if tracks is None or limits or isinstance(energy, tuple | Mapping):
             raise ValueError(
                 "energies and tracks of single events go together: give both as arrays, and no spectrum, angle or reach"
             )
@@ -87,8 +87,9 @@ def simulate(particle: str | Sequence[str], n: int | None = None, *, jobs: int =
         ``true_momentum``.
     n : int
         Number of events; not needed when they are given one by one.
-    energy : float, tuple of float or array
-        Kinetic energy, GeV; two limits of a spectrum; or, with ``tracks``, the energy of each event, shape (n,).
+    energy : float, tuple of float, mapping or array
+        Kinetic energy, GeV; two limits of a spectrum, which of a mixture may be given for each particle by its name; or,
+        with ``tracks``, the energy of each event, shape (n,).
     tracks : Tracks, optional
         The track of each event; drawn unless told.
     spectrum : float or "ams"

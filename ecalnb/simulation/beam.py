@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -51,8 +51,8 @@ class Beam:
 
     Parameters
     ----------
-    energy : float or tuple of float
-        Kinetic energy, GeV, or its limits.
+    energy : float, tuple of float or mapping of str to tuple
+        Kinetic energy, GeV, or its limits; of a mixture also the limits for each particle by its name.
     spectrum : float or "ams"
         Spectrum between the limits: dN/dE proportional to E to this power; or the flux that AMS has published of each
         particle, in which proportion several are mixed.
@@ -69,15 +69,15 @@ class Beam:
         If a number is out of its range.
     """
 
-    energy: float | tuple[float, float]
+    energy: float | tuple[float, float] | Mapping[str, tuple[float, float]]
     spectrum: float | Literal["ams"] = -1.0
     angle: float = float(np.radians(25.0))
     reach: float = 300.0
 
     def __post_init__(self) -> None:
-        low, high = self.limits
-        if not 0 < low <= high < np.inf:
-            raise ValueError(f"energy {self.energy!r} GeV is not positive, or its limits are not in rising order")
+        for low, high in map(_limits, self.energy.values() if isinstance(self.energy, Mapping) else [self.energy]):
+            if not 0 < low <= high < np.inf:
+                raise ValueError(f"energy {self.energy!r} GeV is not positive, or its limits are not in rising order")
         if not 0 <= self.angle <= LARGEST_ANGLE:
             raise ValueError(
                 f"angle {self.angle:.4g} rad is not within 0 to {LARGEST_ANGLE:.3g} rad (75 degrees) from the vertical"
@@ -87,12 +87,19 @@ class Beam:
         if self.spectrum != "ams" and not (isinstance(self.spectrum, int | float) and np.isfinite(self.spectrum)):
             raise ValueError(f"spectrum {self.spectrum!r} is not the power of a power law, such as -1, or 'ams'")
 
-    @property
-    def limits(self) -> tuple[float, float]:
-        """Lowest and highest kinetic energy, GeV."""
-        if isinstance(self.energy, tuple):
-            return float(self.energy[0]), float(self.energy[1])
-        return float(self.energy), float(self.energy)
+    def limits(self, particle: Particle) -> tuple[float, float]:
+        """Lowest and highest kinetic energy of a particle, GeV.
+
+        Raises
+        ------
+        ValueError
+            If energies are given by particle, and not for this one.
+        """
+        if not isinstance(self.energy, Mapping):
+            return _limits(self.energy)
+        if particle.name not in self.energy:
+            raise ValueError(f"energy is given for {', '.join(self.energy)}, and not for {particle.name}")
+        return _limits(self.energy[particle.name])
 
     def check(self, particles: Sequence[Particle], geometry: Calorimeter) -> None:
         """Refuse a beam that misses the calorimeter, or whose spectrum is not known.
@@ -126,31 +133,25 @@ class Beam:
         """Draw the events from ``start`` to before ``stop``."""
         n = stop - start
         uniform, tracks = generator.random(n), self._tracks(n, geometry, generator)
+        limits = [self.limits(particle) for particle in particles]
         if self.spectrum != "ams":
-            return Primaries(np.zeros(n, dtype=np.intp), self._power_law(uniform, self.spectrum), tracks)
+            return Primaries(np.zeros(n, dtype=np.intp), _power_law(uniform, self.spectrum, *limits[0]), tracks)
         fluxes = [published_flux(particle) for particle in particles]
-        shares = np.array([flux.integral(*self.limits) for flux in fluxes])
+        shares = np.array([flux.integral(*ends) for flux, ends in zip(fluxes, limits, strict=True)])
         species = generator.choice(len(fluxes), n, p=shares / shares.sum())
         energies = np.empty(n)
         for number, flux in enumerate(fluxes):
-            energies[species == number] = flux.sample(uniform[species == number], *self.limits)
+            energies[species == number] = flux.sample(uniform[species == number], *limits[number])
         return Primaries(species, energies, tracks)
 
     def describe(self) -> dict[str, Any]:
         """For metadata."""
         return {
-            "energy_gev": list(self.limits),
+            "energy_gev": self.energy if isinstance(self.energy, Mapping) else list(_limits(self.energy)),
             "spectrum" if self.spectrum == "ams" else "spectral_index": self.spectrum,
             "angle_rad": float(self.angle),
             "reach_mm": self.reach,
         }
-
-    def _power_law(self, uniform: FloatArray, index: float) -> FloatArray:
-        low, high = self.limits
-        power = index + 1
-        if abs(power) < 1e-9:
-            return low * (high / low) ** uniform
-        return (low**power + uniform * (high**power - low**power)) ** (1 / power)
 
     def _tracks(self, n: int, geometry: Calorimeter, generator: np.random.Generator) -> Tracks:
         thickness = geometry.thickness
@@ -171,6 +172,18 @@ class Beam:
                 inside = (abs(leaves) <= self.reach).all(axis=0)
             kept.append(np.stack([x, y, inclination, azimuth], axis=1)[inside])
         return Tracks(*np.concatenate(kept)[:n].T)
+
+
+def _limits(energy: float | tuple[float, float]) -> tuple[float, float]:
+    low, high = energy if isinstance(energy, tuple | list) else (energy, energy)
+    return float(low), float(high)
+
+
+def _power_law(uniform: FloatArray, index: float, low: float, high: float) -> FloatArray:
+    power = index + 1
+    if abs(power) < 1e-9:
+        return low * (high / low) ** uniform
+    return (low**power + uniform * (high**power - low**power)) ** (1 / power)
 
 
 @dataclass(frozen=True)
@@ -201,9 +214,9 @@ class GivenEvents:
             wrong = self.energies[~(np.isfinite(self.energies) & (self.energies > 0))][0]
             raise ValueError(f"energy {wrong!r} GeV is not a positive number")
 
-    @property
-    def limits(self) -> tuple[float, float]:
+    def limits(self, particle: Particle) -> tuple[float, float]:
         """Lowest and highest kinetic energy, GeV."""
+        del particle  # of which there is one
         return float(self.energies.min()), float(self.energies.max())
 
     def check(self, particles: Sequence[Particle], geometry: Calorimeter) -> None:

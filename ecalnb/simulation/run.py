@@ -80,7 +80,7 @@ class Run:
             raise ValueError(f"seed {self.seed!r} is not within 0 to 2^63 - 1")
         self.source.check(self.particles, self.geometry)
         for particle in self.particles:
-            self.engine.check(particle, *self.source.limits)
+            self.engine.check(particle, *self.source.limits(particle))
         if self.keep:
             Cut(self.keep)
 
