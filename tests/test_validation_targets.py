@@ -21,8 +21,9 @@ def toy(n: int, energy: float, provenance: dict[str, str], depths: float = np.na
     images = np.zeros((n, *AMS.shape), np.float32)
     images[:, 5, 30] = 1.0
     mass = target_quantities.MASSES["proton"]
-    columns = {"file_id": 7, "label": "proton", "pdg": 2212, "en3d": 1.0, "momentum": np.sqrt(energy * (energy + 2 * mass)),
-               "track_x": 0.0, "track_y": 0.0, "track_inclination": 0.0, "track_azimuth": 0.0}  # fmt: skip
+    columns = {"file_id": 7, "label": "proton", "pdg": 2212, "en3d": 1.0,
+               "momentum": np.sqrt(energy * (energy + 2 * mass)), "track_x": 0.0, "track_y": 0.0,
+               "track_inclination": 0.0, "track_azimuth": 0.0}  # fmt: skip
     table = pd.DataFrame({"entry": np.arange(n), "interaction_depth": depths}).assign(**columns)
     return Showers(images, table, metadata={"provenance": provenance})
 
@@ -47,7 +48,9 @@ def test_the_table_of_published_values(rng: np.random.Generator) -> None:
     assert row["naive_difference"] == pytest.approx(expected / 0.943 - 1, rel=1e-2)
     assert row["naive_error"] > 0
     assert table.loc[table["label"] == "proton", "naive"].isna().all()
+    assert row["published"] == "0.943"
     ranges = table["low"] < table["high"]
+    assert table.loc[ranges, "published"].str.contains(" to ").all()
     assert set(table.loc[ranges, "quantity"]) == {
         "skewness_ln_t", "interaction_length", "crossing_energy", "crossing_cells", "quasi_elastic"
     }  # fmt: skip

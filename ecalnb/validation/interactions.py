@@ -56,7 +56,7 @@ def interaction_length(way: FloatArray, through: FloatArray) -> Estimate:
     if not n:
         return np.inf, np.nan
     length = float(np.minimum(way, through).sum() / n)
-    return length, length / np.sqrt(n)
+    return length, float(length / np.sqrt(n))
 
 
 def with_truth(pair: Pair) -> Pair:

@@ -57,9 +57,10 @@ def target_table(samples: Mapping[str, Sequence[Showers]], *, seed: int = 0) -> 
     Returns
     -------
     pandas.DataFrame
-        ``label``, ``energy`` (GeV), ``quantity``, ``description``, ``unit``, ``low`` and ``high`` (published value, or
-        the ends of a range), and for each engine its value, ``{engine}_error`` and ``{engine}_difference``: relative to
-        the published value or the nearer end of the range, 0 inside it. NaN where an engine has no such sample.
+        ``label``, ``energy`` (GeV), ``quantity``, ``description``, ``unit``, ``published`` (value or range, as text),
+        ``low`` and ``high`` (its ends), and for each engine its value, ``{engine}_error`` and ``{engine}_difference``:
+        relative to the published value or the nearer end of the range, 0 inside it. NaN where an engine has no such
+        sample.
 
     Raises
     ------
@@ -70,6 +71,10 @@ def target_table(samples: Mapping[str, Sequence[Showers]], *, seed: int = 0) -> 
     known = [TARGET_QUANTITIES[name] for name in table["quantity"]]
     table.insert(3, "description", [quantity.description for quantity in known])
     table.insert(4, "unit", [quantity.unit for quantity in known])
+    published = [
+        f"{low:g}" if low == high else f"{low:g} to {high:g}" for low, high in table[["low", "high"]].to_numpy()
+    ]
+    table.insert(5, "published", published)
     for engine, parts in samples.items():
         chosen = {_identify(engine, showers): showers for showers in parts}
         generator = np.random.default_rng(seed)
