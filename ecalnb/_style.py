@@ -84,12 +84,15 @@ def source_text(kind: str | Dataset, simulation: str = "") -> str:
     --------
     >>> source_text("mc", "Geant4 11.4.1 (FTFP_BERT), explicit fibres")
     'Geant4 simulation'
+    >>> source_text("flight", "ecalnb, engine fast")
+    'ecalnb simulation like flight data'
     """
     if not isinstance(kind, str):
         return " + ".join(sorted({source_text(part.kind, part.simulation) for part in kind.parts()}))
+    program = simulation.split()[0].rstrip(",") if simulation.strip() else ""
     if kind == "flight":
-        return "AMS flight data"
-    return f"{simulation.split()[0]} simulation" if simulation.strip() else "Simulation"
+        return f"{program} simulation like flight data" if program else "AMS flight data"
+    return f"{program} simulation" if program else "Simulation"
 
 
 def source_label(ax: Axes, source: str, detail: str = "") -> tuple[Text, Text]:

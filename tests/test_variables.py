@@ -30,6 +30,7 @@ from ecalnb.variables import (
     shower_variables,
     start_layer,
     tail_fraction,
+    track_matching,
 )
 
 
@@ -171,6 +172,20 @@ def test_axis_of_a_straight_shower_is_found():
     np.testing.assert_allclose(AMS.project(axis)[0], position[:, 0], atol=0.6)
     assert axis.inclination == pytest.approx([0.35], abs=0.01)
     assert axis.azimuth == pytest.approx([2.1], abs=0.02)
+
+
+def test_track_is_matched_at_the_depth_of_the_energy():
+    axis = Tracks(31.0, -77.0, 0.35, 2.1)
+    image = np.diff(norm.cdf(AMS.cell_edges(), AMS.project(axis)[0][:, None], 12.0), axis=1)
+    # The same line at the middle depth of the energy, but another direction: what is far from there does not count.
+    depth = AMS.layer_depths.mean()
+    track = Tracks(0.0, 0.0, 0.2, -1.0)
+    x, y = (float(there) - depth * float(slope) for there, slope in zip(
+        np.stack(axis.at(depth)).ravel(), (track.slope_x[0], track.slope_y[0]), strict=True))  # fmt: skip
+    columns = {"track_x": x + 5.0, "track_y": y - 3.0, "track_inclination": 0.2, "track_azimuth": -1.0}
+    dx, dy = track_matching(Showers(image[None], pd.DataFrame(columns, index=[0])))
+    assert dx == pytest.approx([5.0], abs=0.7)
+    assert dy == pytest.approx([-3.0], abs=0.7)
 
 
 def test_axis_needs_two_layers_of_each_view():

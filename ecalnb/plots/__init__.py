@@ -1,4 +1,4 @@
-"""Figures of spectra, scores, training, rejection, and the validation of simulations.
+"""Figures of spectra, scores, training, rejection, flight data, and the validation of simulations.
 
 One function a figure: it draws into an ``ax``, labels its axes with units and returns what it has drawn. Draw after
 ``plt.style.use(plots.style())`` and write with :func:`save`. Pictures of showers are in :mod:`ecalnb.display`.
@@ -6,8 +6,9 @@ One function a figure: it draws into an ``ax``, labels its axes with units and r
 
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
 from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_distribution
+from .flight import template_fit
 from .judges import auc_against, auc_dependence, auc_overview, judge_scores
-from .spectra import energy_momentum, log_edges, spectrum
+from .spectra import counts_map, energy_momentum, log_edges, spectrum
 from .validation import (
     correlation_comparison,
     profile_comparison,
@@ -24,6 +25,7 @@ __all__ = [
     "auc_overview",
     "color_of",
     "correlation_comparison",
+    "counts_map",
     "energy_momentum",
     "judge_scores",
     "log_edges",
@@ -40,4 +42,5 @@ __all__ = [
     "style",
     "survivor_fractions",
     "survivors_by_cut",
+    "template_fit",
 ]

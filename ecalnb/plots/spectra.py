@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.collections import QuadMesh
 
-__all__ = ["draw_histogram", "energy_momentum", "fill_histogram", "log_edges", "plain_numbers", "spectrum"]
+__all__ = [
+    "counts_map",
+    "draw_histogram",
+    "energy_momentum",
+    "fill_histogram",
+    "log_edges",
+    "plain_numbers",
+    "spectrum",
+]
 
 log = logging.getLogger(__name__)
 
@@ -146,6 +154,47 @@ def spectrum(
     return artists
 
 
+def counts_map(
+    ax: Axes,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    x_edges: npt.ArrayLike,
+    y_edges: npt.ArrayLike,
+    *,
+    vmax: float | None = None,
+) -> QuadMesh:
+    """Draw the number of events in bins of two quantities on a logarithmic colour scale.
+
+    Parameters
+    ----------
+    ax : Axes
+        Where to draw.
+    x, y : array_like, shape (n,)
+        The quantities.
+    x_edges, y_edges : array_like
+        Bin edges. Events outside are counted in a logged warning.
+    vmax : float, optional
+        Upper end of the colour scale, to share it between axes.
+
+    Returns
+    -------
+    QuadMesh
+        For a colour bar.
+    """
+    x, y = np.asarray(x, dtype=float), np.asarray(y, dtype=float)
+    counts = hist.Hist(hist.axis.Variable(x_edges), hist.axis.Variable(y_edges)).fill(x, y)
+    if outside := len(x) - int(counts.values().sum()):
+        log.warning("map of two quantities: %d of %d events lie outside the axes", outside, len(x))
+    shown = np.ma.masked_equal(counts.values().T, 0)
+    top = vmax or max(float(counts.values().max()), 2.0)
+    mesh = ax.pcolormesh(
+        *(axis.edges for axis in counts.axes), shown, norm=LogNorm(1, top), cmap=ENERGY_CMAP, rasterized=True
+    )
+    ax.set_xlim(*counts.axes[0].edges[[0, -1]])
+    ax.set_ylim(*counts.axes[1].edges[[0, -1]])
+    return mesh
+
+
 def energy_momentum(
     ax: Axes,
     momentum: npt.ArrayLike,
@@ -175,19 +224,9 @@ def energy_momentum(
     QuadMesh
         For a colour bar.
     """
-    momentum, energy = np.asarray(momentum, dtype=float), np.asarray(energy, dtype=float)
-    counts = hist.Hist(hist.axis.Variable(momentum_edges), hist.axis.Variable(energy_edges)).fill(momentum, energy)
-    if outside := len(momentum) - int(counts.values().sum()):
-        log.warning("energy against momentum: %d of %d events lie outside the axes", outside, len(momentum))
-    shown = np.ma.masked_equal(counts.values().T, 0)
-    top = vmax or max(float(counts.values().max()), 2.0)
-    mesh = ax.pcolormesh(
-        *(axis.edges for axis in counts.axes), shown, norm=LogNorm(1, top), cmap=ENERGY_CMAP, rasterized=True
-    )
+    mesh = counts_map(ax, momentum, energy, momentum_edges, energy_edges, vmax=vmax)
     ax.axline((1, 1), (10, 10), color="0.3", ls="--", lw=1, label="en3d = $p$")
     ax.set(xscale="log", yscale="log")
-    ax.set_xlim(*counts.axes[0].edges[[0, -1]])
-    ax.set_ylim(*counts.axes[1].edges[[0, -1]])
     plain_numbers(ax.xaxis)
     plain_numbers(ax.yaxis)
     ax.set_xlabel("generated momentum $p$ [GeV]")

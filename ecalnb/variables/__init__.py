@@ -4,7 +4,7 @@ A variable takes :class:`~ecalnb.showers.Showers` and returns a value an event. 
 the truth, so that it means the same for simulated and for recorded events. Where it is not defined it is NaN.
 """
 
-from .axis import shower_axis
+from .axis import shower_axis, track_matching
 from .crossing import crossing_probability, mip_deposit, mip_like
 from .energy import EnergyParameters, leakage_fractions, reconstructed_energy
 from .lateral import (
@@ -55,4 +55,5 @@ __all__ = [
     "start_layer",
     "tail_fraction",
     "track_depths_x0",
+    "track_matching",
 ]

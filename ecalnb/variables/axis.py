@@ -6,12 +6,15 @@ This is the axis that shower variables are measured from. It is not meant as a m
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from .._compiled import jit
 from ..geometry import Tracks
 from ..showers import Showers
 
-__all__ = ["shower_axis"]
+__all__ = ["shower_axis", "track_matching"]
+
+FloatArray = npt.NDArray[np.float64]
 
 _WINDOW = 3.5  # cells on either side of the line that the next one is fitted to
 _PASSES = 3
@@ -44,6 +47,29 @@ def shower_axis(showers: Showers) -> Tracks:
         np.where(np.isnan(x), np.nan, y),
         np.arctan(np.hypot(slope_x, slope_y)),
         np.arctan2(slope_y, slope_x),
+    )
+
+
+def track_matching(showers: Showers) -> tuple[FloatArray, FloatArray]:
+    """Distance of the track from the shower's own axis at the mean depth of its energy, where that is known best.
+
+    Parameters
+    ----------
+    showers : Showers
+        Events with tracks.
+
+    Returns
+    -------
+    x, y : array, shape (n,)
+        Track minus shower, mm; NaN where the event has no axis.
+    """
+    layers, depths = showers.layer_energies, showers.geometry.layer_depths
+    with np.errstate(invalid="ignore"):
+        depth = layers @ depths / layers.sum(axis=1)
+    axis, track = shower_axis(showers), showers.tracks
+    return (
+        track.x - axis.x + depth * (track.slope_x - axis.slope_x),
+        track.y - axis.y + depth * (track.slope_y - axis.slope_y),
     )
 
 
