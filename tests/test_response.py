@@ -359,18 +359,38 @@ class TestDetector:
         np.testing.assert_array_equal(first, second)
         assert not np.array_equal(first, third)
 
-    def test_correction_follows_the_measured_tracks_of_the_table(self):
+    def test_correction_follows_the_measured_tracks(self):
         ideal = simulate("electron", 50, energy=50.0, angle=0.0, reach=100.0, detector="ideal", seed=1)
         true = Tracks(ideal.tracks.x + 100, ideal.tracks.y, 0.0, 0.0)
-        exact, wrong = apply(ideal, "nominal"), apply(ideal, "nominal", tracks=true)
+        exact, wrong = (
+            respond(ideal.images, find_detector("nominal"), AMS, np.random.default_rng(1), tracks, ideal.tracks)
+            for tracks in (ideal.tracks, true)
+        )
         low, high = (np.arange(72) // 2 % 2 == end for end in range(2))
         layer = slice(4, 6)  # fibres along x
         ratio = [
-            wrong.images[:, layer, cells].sum(dtype=float) / exact.images[:, layer, cells].sum(dtype=float)
-            for cells in (low, high)
+            wrong[:, layer, cells].sum(dtype=float) / exact[:, layer, cells].sum(dtype=float) for cells in (low, high)
         ]
         assert ratio[0] < 0.97  # farther from the low end than it was taken to be
         assert ratio[1] > 1.03
+
+    def test_applied_detector_measures_with_the_subdetectors_too(self):
+        ideal = simulate("proton", 40, energy=30.0, detector="ideal", seed=1)
+        seen = apply(ideal, "nominal", seed=1)
+        same, other = (apply(ideal, "nominal", seed=seed) for seed in (1, 2))
+        assert seen.table.equals(same.table)
+        assert not seen.table["rigidity_inner"].equals(other.table["rigidity_inner"])
+        for name in ("x", "y", "inclination", "azimuth"):
+            np.testing.assert_array_equal(seen.table[f"true_{name}"], ideal.table[f"track_{name}"])
+            assert (seen.table[f"track_{name}"] != ideal.table[f"track_{name}"]).all()
+        assert set(seen.table.columns) == set(simulate("proton", 2, energy=30.0, seed=1).table.columns)
+        assert "subdetectors" in seen.metadata["provenance"]
+        untouched = apply(ideal, "ideal").table
+        assert set(untouched.columns) == set(ideal.table.columns)
+        nameless = ideal[:3]
+        nameless.table = nameless.table.drop(columns="pdg")
+        with pytest.raises(ValueError, match="no columns momentum and pdg"):
+            apply(nameless, "nominal")
 
     def test_key_of_events_changes_with_the_parameters(self, tmp_path):
         path = tmp_path / "mine.toml"

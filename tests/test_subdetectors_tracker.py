@@ -111,7 +111,7 @@ class TestCharge:
         charges = layer_charges(
             np.full(N, charge), 1, TRACKER.signal_width, TRACKER.signal_noise, np.random.default_rng(5)
         )
-        assert np.median(charges) == pytest.approx(charge, rel=0.01)
+        assert np.median(charges) == pytest.approx(charge, abs=0.02 + 0.002 * charge)
         # The signal of nuclei goes as the square, so its relative width is that of its Landau distribution alone.
         if charge > 2:
             signal = np.quantile(charges**2 / charge**2 * (1 + TRACKER.signal_width * 0.7876), [0.16, 0.84])
@@ -121,7 +121,7 @@ class TestCharge:
     def test_all_layers_together_resolve_what_is_published(self):
         hits = measure_tracker(Incident.of(np.full(N, 50.0), 2212), np.zeros(N), TRACKER, np.random.default_rng(6))
         low, high = np.quantile(hits.columns["tracker_charge_inner_l1"], [0.16, 0.84])
-        assert (high - low) / 2 == pytest.approx(0.05, rel=0.4)  # AMS, PRL 117, 091103 (2016)
+        assert (high - low) / 2 == pytest.approx(0.05, rel=0.2)  # AMS, PRL 117, 091103 (2016)
         assert (np.isnan(hits.columns["rigidity_inner_l1"]) == np.isnan(hits.columns["tracker_charge_layer_0"])).all()
 
     def test_median_is_that_of_numpy(self, rng):

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from ...geometry import Calorimeter, Tracks
 from ...showers import Showers
 from ..reconstruction import energy_with_any_axis
+from ..subdetectors import checksum, measure
 from .detector import EFFECTS, Detector, find_detector
 from .effect import Circumstances
 
@@ -65,39 +67,47 @@ def respond(
     return energies.astype(np.float32)
 
 
-def apply(
-    showers: Showers,
-    detector: str | Path = "nominal",
-    seed: int | np.random.Generator = 0,
-    tracks: Tracks | None = None,
-) -> Showers:
-    """Events as a detector sees them.
+def apply(showers: Showers, detector: str | Path = "nominal", seed: int | np.random.Generator = 0) -> Showers:
+    """Events as a detector sees them, and as the other subdetectors measure them.
 
     Parameters
     ----------
     showers : Showers
-        Events without detector response. Their ``en3d`` is reconstructed anew. The tracks of their table are the
-        measured ones.
+        Simulated events without detector response: the tracks of their table are the true ones. They become those of
+        the tracker, beside the columns of all subdetectors, and ``en3d`` is reconstructed anew.
     detector : str or Path
-        Name of a detector, or a TOML file that describes one.
+        Name of a detector, or a TOML file that describes one. With one without effects only ``en3d`` changes.
     seed : int or numpy.random.Generator
         For what differs from event to event.
-    tracks : Tracks, optional
-        Where the particles really went; as measured unless told.
 
     Raises
     ------
     ValueError
-        If there is no such detector, or the events have been seen by one already.
+        If there is no such detector, the events have been seen by one already, or do not say what particles they are.
     """
     found = find_detector(detector)
     provenance = dict(showers.metadata.get("provenance", {}))
     if (before := provenance.get("detector", "ideal")) != "ideal":
         raise ValueError(f"the events have the response of the detector {before!r} already; expected 'ideal' ones")
-    measured = showers.tracks if found.effects else None
-    true = measured if tracks is None else tracks
-    images = respond(showers.images, found, showers.geometry, np.random.default_rng(seed), true, measured)
-    metadata = {**showers.metadata, "provenance": {**provenance, **found.describe()}}
-    seen = Showers(images, showers.table.copy(), showers.geometry, metadata)
+    generator = np.random.default_rng(seed)
+    images, table, described = showers.images, showers.table.copy(), found.describe()
+    if found.effects:
+        for_response, for_subdetectors = generator.spawn(2)
+        measured, columns = measure(*_truth(table), showers.tracks, showers.energies, for_subdetectors)
+        images = respond(images, found, showers.geometry, for_response, showers.tracks, measured)
+        table = table.drop(columns=columns, errors="ignore").join(pd.DataFrame(columns, index=table.index))
+        for name in ("x", "y", "inclination", "azimuth"):
+            table[f"track_{name}"] = getattr(measured, name)
+        described["subdetectors"] = checksum()
+    metadata = {**showers.metadata, "provenance": {**provenance, **described}}
+    seen = Showers(images, table, showers.geometry, metadata)
     seen.table["en3d"] = energy_with_any_axis(seen)
     return seen
+
+
+def _truth(table: pd.DataFrame) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+    """Momentum, GeV, and PDG code of simulated events; those without a label have them apart."""
+    for prefix in ("", "true_"):
+        if {f"{prefix}momentum", f"{prefix}pdg"} <= set(table.columns):
+            return table[f"{prefix}momentum"].to_numpy(dtype=float), table[f"{prefix}pdg"].to_numpy(dtype=np.int64)
+    raise ValueError("the event table has no columns momentum and pdg: only simulated events can be measured")
