@@ -16,7 +16,7 @@ from .._compiled import jit
 from ..geometry import AMS, Calorimeter, Tracks
 from .electromagnetic_parameters import ElectromagneticParameters, load_parameters
 from .lateral import N_MODES, share_layer
-from .longitudinal import draw_profile
+from .longitudinal import LATE_DEPTH, LATE_PART, LATE_PART_MEAN, LATE_RATE, draw_profile
 
 __all__ = ["ENERGY_RANGE", "Particle", "add_electron", "add_photon", "simulate_electrons", "view_codes"]
 
@@ -28,6 +28,15 @@ ENERGY_RANGE = (1.0, 4000.0)
 ELECTRON_MASS = 0.000511
 LOCAL_ENERGY = 0.005
 DUST_POWER_ABOVE = 0.5
+
+LATE_ENERGY = 0.5
+"""Electrons of less energy, GeV, have no photons that convert late: they are a cascade's."""
+
+PAIR_PATH = 9 / 7
+"""Mean path of an energetic photon, radiation lengths."""
+
+LARGEST_LATE_PART = 0.95
+"""A photon of more than this part counts as one of this part."""
 
 
 def view_codes(geometry: Calorimeter) -> npt.NDArray[np.int8]:
@@ -57,10 +66,28 @@ def add_electron(image, energy, x, y, depth, slope_x, slope_y, views, parameters
         Random numbers.
     """
     p = parameters
-    n_layers = image.shape[0]
     if depth < 0:
         x, y, depth = x - slope_x * depth, y - slope_y * depth, 0.0
-    if depth >= n_layers * p.thickness or energy <= 0:
+    if depth >= image.shape[0] * p.thickness or energy <= 0:
+        return
+    if energy > LATE_ENERGY and generator.random() < LATE_RATE:
+        part = min(LATE_PART + LATE_PART_MEAN * generator.standard_exponential(), LARGEST_LATE_PART)
+        secant = math.sqrt(1 + slope_x * slope_x + slope_y * slope_y)
+        path = LATE_DEPTH + PAIR_PATH * generator.standard_exponential()
+        down = path * p.radiation_length / secant
+        share = _pair_share(generator)
+        for member in (share * part * energy, (1 - share) * part * energy):
+            _add_shower(image, max(member, ELECTRON_MASS), x + slope_x * down, y + slope_y * down, depth + down,
+                        slope_x, slope_y, views, p, generator)  # fmt: skip
+        energy *= 1 - part
+    _add_shower(image, energy, x, y, depth, slope_x, slope_y, views, p, generator)
+
+
+@jit
+def _add_shower(image, energy, x, y, depth, slope_x, slope_y, views, p, generator):  # type: ignore[no-untyped-def]
+    """Add a shower without energetic photons that convert late; it starts inside or behind the calorimeter."""
+    n_layers = image.shape[0]
+    if depth >= n_layers * p.thickness:
         return
     if energy < LOCAL_ENERGY:
         _deposit(image, energy, x, y, depth, views, p)
@@ -143,13 +170,22 @@ def add_photon(image, energy, x, y, depth, slope_x, slope_y, views, parameters, 
     if energy < 2 * LOCAL_ENERGY:
         _deposit(image, energy, x, y, depth, views, p)
         return
-    # Bethe and Heitler, complete screening: PDG, Passage of particles through matter, eq. 34.32.
-    share = generator.random()
-    while generator.random() > 1 - 4 / 3 * share * (1 - share):
-        share = generator.random()
+    share = _pair_share(generator)
     for part in (share, 1 - share):
         member = max(part * energy, ELECTRON_MASS)
         add_electron(image, member, x, y, depth, slope_x, slope_y, views, p, generator)
+
+
+@jit
+def _pair_share(generator):  # type: ignore[no-untyped-def]
+    """Part of a photon's energy that one member of the pair gets.
+
+    Bethe and Heitler, complete screening: PDG, Passage of particles through matter, eq. 34.32.
+    """
+    share = generator.random()
+    while generator.random() > 1 - 4 / 3 * share * (1 - share):
+        share = generator.random()
+    return share
 
 
 @jit

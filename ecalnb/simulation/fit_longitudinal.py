@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.optimize import least_squares
 from scipy.special import gammainc, ndtr
 
-from .longitudinal import EARLY_END, EARLY_WIDTH, TAIL_LAYERS
+from .longitudinal import EARLY_END, EARLY_WIDTH, LATE_RATE, TAIL_LAYERS
 
 __all__ = ["fit_longitudinal"]
 
@@ -45,6 +45,8 @@ def fit_longitudinal(
     dict
         Values of the longitudinal part of the parameter file.
     """
+    usual = ~_late(energy, layers, width)
+    energy, layers, width = energy[usual], layers[usual], width[usual]
     scaled = np.log(energy / reference)
     borders = np.arange(layers.shape[1] + 1) * width[:, None]
     middles = (borders[:, 1:] + borders[:, :-1]) / 2
@@ -102,6 +104,20 @@ def fit_longitudinal(
         "tail_length": balance[1],
         "total_variance": variance,
     }
+
+
+def _late(energy: FloatArray, layers: FloatArray, width: FloatArray) -> npt.NDArray[np.bool_]:
+    """Showers that an energetic photon carries on late: those that have least about the usual maximum.
+
+    Half as many as have such a photon, since the others cannot be told from usual ones.
+    """
+    depth = (np.arange(layers.shape[1]) + 0.5) * width[:, None]
+    usual = np.log(energy / CRITICAL_ENERGY)[:, None]
+    near = abs(depth - usual + 0.8) < 2.5
+    part = np.log((layers * near).sum(axis=1) / near.sum(axis=1) / energy * width)
+    part -= np.polyval(np.polyfit(np.log(energy), part, 2), np.log(energy))
+    late: npt.NDArray[np.bool_] = part < np.quantile(part, LATE_RATE / 2)
+    return late
 
 
 def hat_weights(values: FloatArray, nodes: FloatArray) -> FloatArray:

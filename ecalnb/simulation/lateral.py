@@ -194,9 +194,11 @@ def _fluctuate(energy, scaled, modes, view, p, count, rows, core, wide):  # type
         log_scale += core[i] * p.mode_sigma[rows[i], 1]
         log_wide += core[i] * p.mode_sigma[rows[i], 2]
         tilt += core[i] * p.lateral_width[rows[i], 1]
-    shift *= math.exp(p.mode_slope[0] * scaled) * modes[view]
-    log_scale *= math.exp(p.mode_slope[1] * scaled) * modes[2]
-    log_wide *= math.exp(p.mode_slope[2] * scaled) * modes[3]
+    # Below the fitted range the fluctuations stay as they are there: growing on, they would make the core too wide.
+    above = max(scaled, p.energy_clip[0])
+    shift *= math.exp(p.mode_slope[0] * above) * modes[view]
+    log_scale *= math.exp(p.mode_slope[1] * above) * modes[2]
+    log_wide *= math.exp(p.mode_slope[2] * above) * modes[3]
     part = max(math.log(energy / p.reference_energy) - scaled, SMALLEST_PART)
     for i in range(count):
         odds = p.wide_logit[rows[i], 0] + p.wide_logit[rows[i], 1] * clipped - p.wide_power[rows[i]] * part

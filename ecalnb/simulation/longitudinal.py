@@ -19,6 +19,13 @@ CRITICAL_ENERGY = 0.0076
 SMALLEST_LOG = 2.0
 TAIL_LAYERS = 3
 
+LATE_RATE, LATE_PART, LATE_PART_MEAN, LATE_DEPTH = 0.07, 0.35, 0.14, 4.0
+"""Showers with a photon that carries more than a part of the energy deeper than some radiation lengths: how many, that
+part, its mean excess, that depth.
+
+A toy cascade from the formulas of bremsstrahlung and pair production in complete screening (PDG, Passage of particles
+through matter, eq. 34.28 and 34.32), in which these do not depend on the energy."""
+
 
 @jit
 def _quantile(score, row, nodes):  # type: ignore[no-untyped-def]
