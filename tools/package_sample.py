@@ -41,21 +41,25 @@ README = """# Geant4 sample
 Simulated events, packaged so that everything runs without further data. They are not AMS data, and not from AMS's own
 simulation.
 
-| file | particles | kinetic energy, GeV | events | bytes | sha256 |
-|---|---|---|---|---|---|
+| file | particles | kinetic energy, GeV | volumes | events | bytes | sha256 |
+|---|---|---|---|---|---|---|
 {files}
 
-- Simulation: {version}, physics list {physics} put together from its constructors, range cut {cut_mm} mm, in an
-  explicit lattice of 1 mm fibres in lead and glue (7.05 g/cm3, 17.4 X0, 0.63 nuclear interaction lengths), 18 layers of
-  72 cells of 9 mm. Spectrum 1/E between the limits of each file; within 25 degrees of the vertical; tracks enter and
-  leave within 300 mm of the axis in x and y. `ecalnb info FILE` shows what a file says about itself.
+- Simulation: {version}, physics list {physics} put together from its constructors. Explicit fibres: a lattice of 1 mm
+  fibres in lead and glue (7.05 g/cm3, 17.4 X0, 0.63 nuclear interaction lengths), range cut 0.1 mm; homogenised: the
+  mean material, all deposits counted, 0.7 mm. 18 layers of 72 cells of 9 mm.
+- Spectrum 1/E between two limits, within 25 degrees of the vertical, tracks enter and leave within 300 mm of the axis
+  in x and y; a single energy: vertical, within 100 mm. `ecalnb info FILE` shows what a file says about itself, and
+  `simulate_to_file` of this package makes the events of all but the first production again.
 - The official Geant4 data sets were not available: the events were made with reduced ones, written from formulas
   (`ecalnb/simulation/geant4/reduced.py`): slow neutrons and light ions are good to 10-20 % in places.
 - Not in them: detector response (Birks' law, attenuation in the fibres, photo-statistics, noise, thresholds, dead
   cells), any other subdetector, a magnetic field or material above the calorimeter.
-- Layout: TTree `t1`, as the schema `ams` says. `edep_cell` in MeV is the energy in the fibres divided by 0.0663, the
-  scale that gives 10 GeV for a vertical electron of 10 GeV. `en3d` in GeV is the energy reconstructed under the
+- Layout: TTree `t1`, as the schema `ams` says. `edep_cell` in MeV is the energy in the fibres divided by the scale that
+  gives 10 GeV for a vertical electron of 10 GeV: 0.0663 in the first production (`geant4_electrons.root` and
+  `geant4_protons.root`), 0.0668 in the others; homogenised 0.955. `en3d` in GeV is the energy reconstructed under the
   electron hypothesis (docs/energy.md). `Trk_Ecal_Inci_*` is the true track at the front face (z = 0).
+  `mc_interaction_depth` (not in the first production) is where a proton interacted first, empty where it did not.
 - Precision: cell energies are rounded to {bits} significant bits, a relative error of at most {error:.1e}.
 - `ecalnb_file_id` and `ecalnb_entry` are the keys of the events in the original files; the splits follow them.
 
@@ -111,12 +115,19 @@ def describe() -> None:
     for path in sorted(SAMPLE.glob("*.root")):
         content, events = path.read_bytes(), ntuples.count(path)[path]
         known = ntuples.read(path, n_max=1).metadata["provenance"]
-        low, high = known["energy_gev"]
+        energy = "-".join(f"{limit:g}" for limit in dict.fromkeys(known["energy_gev"]))
         digest = hashlib.sha256(content).hexdigest()
-        rows.append(
-            f"| `{path.name}` | {known['particle']}s | {low:g}-{high:g} | {events} | {len(content)} | `{digest}` |"
-        )
-        made.add(json.dumps({key: known[key] for key in ("version", "physics", "cut_mm")}))
+        about = [
+            f"`{path.name}`",
+            f"{known['particle']}s",
+            energy,
+            known["volumes"],
+            events,
+            len(content),
+            f"`{digest}`",
+        ]
+        rows.append(f"| {' | '.join(map(str, about))} |")
+        made.add(json.dumps({key: known[key] for key in ("version", "physics")}))
     (common,) = made
     text = README.format(files="\n".join(rows), bits=CELL_BITS, error=2.0**-CELL_BITS, **json.loads(common))
     (SAMPLE / "README.md").write_text(text)
