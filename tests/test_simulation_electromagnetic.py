@@ -138,6 +138,19 @@ class TestAgainstGeant4:
         assert abs(real - fast).max() < 0.25
         assert abs(real - fast).mean() < 0.06
 
+    def test_late_photons_leave_little_about_the_maximum(self, reference, twins):
+        # Rare showers that go on late make neighbouring layers about the maximum low together.
+        energy = reference.table["momentum"].to_numpy(dtype=float)
+        chosen = energy > 40
+
+        def correlation(images):
+            layers = np.log(images[chosen, 7:9].sum(axis=2, dtype=float) / energy[chosen, None])
+            rest = [layer - np.polyval(np.polyfit(np.log(energy[chosen]), layer, 1), np.log(energy[chosen]))
+                    for layer in layers.T]  # fmt: skip
+            return np.corrcoef(rest)[0, 1]
+
+        assert correlation(twins) == pytest.approx(correlation(reference.images), abs=0.12)
+
 
 class TestStart:
     def test_late_start_leaves_nothing_above_and_leaks_more(self):
