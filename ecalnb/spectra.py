@@ -64,7 +64,13 @@ def common_window(
     return float(bins[starts[best]]), float(bins[stops[best]])
 
 
-def matched_bins(energy: npt.ArrayLike, reference_energy: npt.ArrayLike, edges: npt.ArrayLike) -> pd.DataFrame:
+def matched_bins(
+    energy: npt.ArrayLike,
+    reference_energy: npt.ArrayLike,
+    edges: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+) -> pd.DataFrame:
     """Compare two spectra bin by bin, and give the weight that makes the first like the second.
 
     Parameters
@@ -73,12 +79,14 @@ def matched_bins(energy: npt.ArrayLike, reference_energy: npt.ArrayLike, edges: 
         Energies of the sample to change and of the one to match, GeV.
     edges : array_like
         Edges of the bins, GeV, rising; the last bin holds its upper edge.
+    weights : array_like, shape (n,), optional
+        Weights that the events of the sample to change have already, for example those of their datasets.
 
     Returns
     -------
     pandas.DataFrame
-        A row a bin: ``energy_low``, ``energy_high``, ``n``, ``n_reference``, ``used`` (both have events) and
-        ``weight``: that of an event of the sample, 0 where not used; used events have a mean weight of 1.
+        A row a bin: ``energy_low``, ``energy_high``, ``n`` (sum of the weights), ``n_reference``, ``used`` (both have
+        events) and ``weight``: the factor for an event of the sample, 0 where not used.
 
     Raises
     ------
@@ -88,7 +96,8 @@ def matched_bins(energy: npt.ArrayLike, reference_energy: npt.ArrayLike, edges: 
     import pandas as pd
 
     a, b, bins = _energies(energy, "first"), _energies(reference_energy, "second"), _edges(edges)
-    n, n_reference = np.histogram(a, bins)[0], np.histogram(b, bins)[0]
+    given = None if weights is None else np.asarray(weights, dtype=float)
+    n, n_reference = np.histogram(a, bins, weights=given)[0], np.histogram(b, bins)[0]
     used = (n > 0) & (n_reference > 0)
     if not used.any():
         raise ValueError(f"{_apart(a, b)} in any of the {len(n)} bins from {bins[0]:g} to {bins[-1]:g} GeV")
@@ -98,7 +107,13 @@ def matched_bins(energy: npt.ArrayLike, reference_energy: npt.ArrayLike, edges: 
     return pd.DataFrame({**columns, "used": used, "weight": weight})
 
 
-def spectrum_weights(energy: npt.ArrayLike, reference_energy: npt.ArrayLike, edges: npt.ArrayLike) -> FloatArray:
+def spectrum_weights(
+    energy: npt.ArrayLike,
+    reference_energy: npt.ArrayLike,
+    edges: npt.ArrayLike,
+    *,
+    weights: npt.ArrayLike | None = None,
+) -> FloatArray:
     """Weights that give a sample the energy spectrum of another.
 
     Events outside the edges, and in bins where one of the two has no event, get weight 0; how many is logged. Apply
@@ -106,29 +121,30 @@ def spectrum_weights(energy: npt.ArrayLike, reference_energy: npt.ArrayLike, edg
 
     Parameters
     ----------
-    energy, reference_energy, edges
+    energy, reference_energy, edges, weights
         As in `matched_bins`.
 
     Returns
     -------
     array, shape (n,)
-        Weights of ``energy``; their mean over the events used is 1.
+        Weights of ``energy``, those given included; their mean over the events used is 1.
 
     Raises
     ------
     ValueError
         As in `matched_bins`.
     """
-    table, bins = matched_bins(energy, reference_energy, edges), _edges(edges)
+    table, bins = matched_bins(energy, reference_energy, edges, weights=weights), _edges(edges)
     a, b = _energies(energy, "first"), _energies(reference_energy, "second")
-    weights = np.append(table["weight"], 0.0)[_bin_numbers(a, bins)]
+    factors = np.append(table["weight"], 0.0)[_bin_numbers(a, bins)]
+    result = factors if weights is None else factors * np.asarray(weights, dtype=float)
     not_used = np.count_nonzero(~np.append(table["used"], False)[_bin_numbers(b, bins)])
-    if (excluded := np.count_nonzero(weights == 0)) or not_used:
+    if (excluded := np.count_nonzero(factors == 0)) or not_used:
         logger.warning(
             "spectrum matching excludes %d of %d events, and %d of %d of the reference have no counterpart",
             *(excluded, len(a), not_used, len(b)),
         )
-    return weights
+    return result / result[factors > 0].mean()
 
 
 def spectrum_thinning(

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ecalnb import ntuples
@@ -31,16 +32,23 @@ def write(tmp_path):
     return write
 
 
-def test_packaged_datasets_are_all_there():
+def test_packaged_events_are_all_there():
     datasets = load_datasets()
-    assert [part.name for part in datasets["geant4_sample"].parts()] == ["geant4_electrons", "geant4_protons"]
-    assert sum(ntuples.count(datasets["geant4_electrons"]).values()) == 3400
-    assert sum(ntuples.count(datasets["geant4_protons"]).values()) == 14400
-    assert sum(ntuples.count(datasets["geant4_sample"]).values()) == 17800
-    for dataset in datasets.values():
-        assert dataset.kind == "mc"
-        assert dataset.split == load_splits()["default"]
-        assert all("Geant4 11.4.1" in part.simulation for part in dataset.parts())
+    counts = {part.name: sum(ntuples.count(part).values()) for part in datasets["geant4_sample"].parts()}
+    assert counts == {"geant4_electrons": 6000, "geant4_protons": 24_200, "geant4_protons_high": 800}
+    # Events of both proton datasets have one density in ln E: 20-400 and 400-2000 GeV.
+    density = counts["geant4_protons"] / np.log(20), counts["geant4_protons_high"] / np.log(5)
+    assert datasets["geant4_protons_high"].weight == pytest.approx(density[0] / density[1], rel=1e-3)
+    assert len({part.name for part in datasets["geant4_vertical"].parts()}) == 3
+    for part in (*datasets["geant4_sample"].parts(), *datasets["geant4_vertical"].parts()):
+        assert part.kind == "mc"
+        assert part.split == load_splits()["default"]
+        assert "Geant4 11.4.1" in part.simulation
+
+
+def test_events_have_the_weight_of_their_dataset():
+    weights = ntuples.read(load_datasets()["geant4_protons_high"], n_max=3, columns=["weight"]).table["weight"]
+    assert weights.tolist() == [16.25] * 3
 
 
 def test_paths_are_relative_to_the_file(write, tmp_path):

@@ -330,6 +330,22 @@ def test_weights_give_the_spectrum_of_the_reference():
     assert weights[weights > 0].mean() == pytest.approx(1)
 
 
+def test_weights_that_are_given_count():
+    # The upper half of a sample was simulated with a tenth of the events, each of which stands for ten.
+    a, b = spectra()
+    rng, edges = np.random.default_rng(3), np.geomspace(5, 60, 12)
+    given = np.where(a < 20, 1.0, 10.0)
+    kept = (a < 20) | (rng.random(len(a)) < 0.1)
+    weights = spectrum_weights(a[kept], b, edges, weights=given[kept])
+    matched = np.histogram(a[kept], edges, weights=weights)[0]
+    wanted = np.histogram(b, edges)[0]
+    assert matched / matched.sum() == pytest.approx(wanted / wanted.sum(), rel=1e-12)
+    assert weights[weights > 0].mean() == pytest.approx(1)
+    # In the bin that is divided, an event above 20 counts ten times one below.
+    divided = weights[(a[kept] > edges[np.searchsorted(edges, 20) - 1]) & (a[kept] < edges[np.searchsorted(edges, 20)])]
+    assert divided.max() / divided.min() == pytest.approx(10)
+
+
 def test_bins_without_counterpart_are_excluded_and_reported(caplog):
     a, b = np.array([1.5, 1.5, 2.5, 9.0]), np.array([1.5, 3.5, 3.5])
     weights = spectrum_weights(a, b, [1, 2, 3, 4])

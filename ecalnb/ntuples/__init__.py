@@ -10,6 +10,10 @@ Labels
 ------
 The column ``label`` is what the caller says, else what the dataset says, else the particle that the ``pdg`` branch
 names, else missing.
+
+Weights
+-------
+Events of a dataset have its weight in the column ``weight``.
 """
 
 from __future__ import annotations

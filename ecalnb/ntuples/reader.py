@@ -110,7 +110,7 @@ class TreeReader:
         known = {name: column for column in self.schema.columns for name in column.names}
         chosen = [column for column in present if column.required]
         for name in names:
-            if name in ("file_id", "entry", "label"):
+            if name in ("file_id", "entry", "label", "weight"):
                 continue
             if name not in known:
                 raise RootError(f"the schema {self.schema.name!r} has no column {name!r}{near(name, known)}")
@@ -147,6 +147,8 @@ class TreeReader:
             if branch in values:
                 data[name] = np.asarray(values[branch]).astype(np.int64)
         data["label"] = self._labels(values, n)
+        if "weight" in self.source.metadata:
+            data["weight"] = np.full(n, self.source.metadata["weight"], dtype=np.float32)
         for column in self.columns:
             data |= dict(zip(column.names, self._column(column, values[column.branch]), strict=True))
         for track in self.tracks:

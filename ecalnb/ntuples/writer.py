@@ -31,6 +31,7 @@ def branches(showers: Showers, schema: Schema, path: Path, cell_bits: int | None
     table = showers.table
     arrays: dict[str, Any] = {}
     written = {"label"} if "pdg" in table or ("label" in table and table["label"].isna().all()) else set()
+    written.add("weight")  # a property of the dataset
     for column in schema.columns:
         if set(column.names) <= set(table.columns):
             arrays[column.branch] = _branch(column, [table[name].to_numpy() for name in column.names])

@@ -88,8 +88,8 @@ def simulate(particle: str | Sequence[str], n: int | None = None, *, jobs: int =
     n : int
         Number of events; not needed when they are given one by one.
     energy : float, tuple of float, mapping or array
-        Kinetic energy, GeV; two limits of a spectrum, which of a mixture may be given for each particle by its name; or,
-        with ``tracks``, the energy of each event, shape (n,).
+        Kinetic energy, GeV; two limits of a spectrum, which of a mixture may be given for each particle by its name;
+        or, with ``tracks``, the energy of each event, shape (n,).
     tracks : Tracks, optional
         The track of each event; drawn unless told.
     spectrum : float or "ams"

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from .. import ntuples
-from .._toml import DATA
 from ..showers import Showers
 from ..splits import split_of
 from ..variables import mip_like
@@ -143,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of the simulated events")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    files = options.files or [DATA / "sample" / "geant4_protons.root"]
+    files = options.files or ntuples.load_datasets()["geant4_protons"]
     showers = ntuples.read(files)
     sample = showers[np.asarray(split_of(showers.table["file_id"], showers.table["entry"])) == "fit"]
     parameters, quality = fit(sample, options.seed)
@@ -151,7 +150,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     lines = [
         "# Numbers of the hadronic engine, written by python -m ecalnb.simulation.fit_hadronic.",
         "[fitted_to]",
-        f"files = {[path.name for path in files]}",
+        f"files = {[path.name for path in sorted(ntuples.count(files))]}",
         'split = "fit"',
         f"protons = {len(sample)}",
         f"kinetic_energy = [{energies.min():.1f}, {energies.max():.1f}]  # GeV",

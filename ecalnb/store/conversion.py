@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pyarrow as pa
 
 from .. import ntuples
@@ -246,6 +247,8 @@ def _convert_file(job: _Job, advance: Callable[[float], None] = lambda _: None) 
             bad_cells=job.bad_cells,
             chunk=job.chunk,
         ):
+            if "weight" in source.facts:
+                showers.table["weight"] = np.float32(source.facts["weight"])
             part = BadCells(**showers.metadata["bad_cells"])
             bad += part
             yield from to_batches(showers, None if job.selection is None else passing(job.selection, showers.table))
