@@ -281,8 +281,11 @@ def test_dataset_brings_schema_and_description(write_root, branches, tmp_path):
 def test_dataset_of_members():
     dataset = ntuples.load_datasets()["geant4_sample"]
     parts = list(ntuples.iterate(dataset, chunk=5, entry_range=(0, 5)))
-    assert [part.metadata["dataset"] for part in parts] == ["geant4_electrons", "geant4_protons"]
-    assert [set(part.table["label"]) for part in parts] == [{"electron"}, {"proton"}]
+    names = ["geant4_electrons", "geant4_protons", "geant4_protons_high"]
+    assert list(dict.fromkeys(part.metadata["dataset"] for part in parts)) == names
+    for part in parts:
+        assert set(part.table["label"]) == {"electron" if "electrons" in part.metadata["dataset"] else "proton"}
+        assert set(part.table["weight"]) == {16.25 if part.metadata["dataset"] == names[2] else 1.0}
 
 
 # ------------------------------------------------------------------------------------------------------ chunks
