@@ -1,4 +1,4 @@
-"""Template fits: pulls on toys with a known answer, and the purity below a cut."""
+"""Template fits: coverage on toys with a known answer, and the purity below a cut."""
 
 import numpy as np
 import pytest
@@ -14,57 +14,62 @@ def draw(generator, signal, background):
 
 
 def fit(generator, signal, background, n_templates=2000):
-    templates = {"signal": draw(generator, n_templates, 0), "background": draw(generator, 0, n_templates)}
-    return fit_templates(draw(generator, signal, background), templates, EDGES)
+    templates = draw(generator, n_templates, 0), draw(generator, 0, n_templates)
+    return fit_templates(draw(generator, signal, background), *templates, EDGES)
 
 
-def test_yields_have_pulls_of_a_standard_normal():
+@pytest.mark.parametrize(("signal", "background"), [(300, 900), (500, 5)])
+def test_interval_covers_the_expected_fraction(signal, background):
     generator = np.random.default_rng(1)
-    pulls = []
-    for _ in range(150):
-        signal, background = generator.poisson(300), generator.poisson(900)
-        result = fit(generator, signal, background)
-        pulls.append((result.yields - [300, 900]) / result.errors)
-    mean, spread = np.mean(pulls, axis=0), np.std(pulls, axis=0)
-    np.testing.assert_allclose(mean, 0, atol=4 / np.sqrt(150))
-    np.testing.assert_allclose(spread, 1, atol=4 / np.sqrt(2 * 150))
+    toys, expected = 150, background / (signal + background)
+    results = [fit(generator, generator.poisson(signal), generator.poisson(background)) for _ in range(toys)]
+    fractions = [result.background_fraction for result in results]
+    assert np.mean(fractions) == pytest.approx(expected, abs=4 * np.std(fractions) / np.sqrt(toys))
+    covered = np.mean([result.low <= expected <= result.high for result in results])
+    assert covered == pytest.approx(0.683, abs=3 * np.sqrt(0.683 * 0.317 / toys))
 
 
-def test_purity_below_a_cut_is_right_within_its_error():
-    generator = np.random.default_rng(2)
-    result = fit(generator, 2000, 2000, 20_000)
-    assert result.purity("signal")[0] == pytest.approx(0.5, abs=4 * result.purity("signal")[1])
+def test_without_background_the_interval_begins_at_0():
+    result = fit(np.random.default_rng(5), 400, 0)
+    assert result.background_fraction == pytest.approx(0, abs=1e-3)
+    assert result.low == pytest.approx(0, abs=1e-6)
+    # About half an event: the likelihood of none falls by a factor of exp(-1/2).
+    assert 0.2 / 400 < result.high < 3 / 400
+    value, low, high = result.purity()
+    assert low < value <= high == pytest.approx(1)
+
+
+def test_purity_below_a_cut_is_right_within_its_interval():
+    result = fit(np.random.default_rng(2), 2000, 2000, 20_000)
+    value, low, high = result.purity()
+    assert value == pytest.approx(0.5, abs=2 * (high - low))
     # Of normal distributions below 0.7: Phi(0.2 / 0.12) and Phi(-0.3 / 0.15).
-    expected = 0.95221 / (0.95221 + 0.02275)
-    value, error = result.purity("signal", below=0.7)
-    assert value == pytest.approx(expected, abs=5e-3)
-    assert 0 < error < 5e-3
-    assert result.purity("background", below=0.7)[0] == pytest.approx(1 - value)
+    value, low, high = result.purity(below=0.7)
+    assert value == pytest.approx(0.95221 / (0.95221 + 0.02275), abs=5e-3)
+    assert 0 < high - low < 0.01
 
 
 def test_goodness_of_fit_tells_a_wrong_shape():
     generator = np.random.default_rng(3)
     assert fit(generator, 500, 500).p_value > 1e-3
-    templates = {"signal": draw(generator, 2000, 0), "background": generator.normal(1.3, 0.15, 2000)}
-    assert fit_templates(draw(generator, 500, 500), templates, EDGES).p_value < 1e-6
+    wrong = generator.normal(1.3, 0.15, 2000)
+    assert fit_templates(draw(generator, 500, 500), draw(generator, 2000, 0), wrong, EDGES).p_value < 1e-6
 
 
 @pytest.mark.parametrize(
-    ("values", "templates", "message"),
+    ("values", "signal", "background", "message"),
     [
-        ([0.5], {"signal": [0.5]}, "templates of signal; expected two kinds"),
-        ([5.0], {"signal": [0.5], "background": [1.0]}, "the data has no event between 0 and 2"),
-        ([0.5], {"signal": [0.5], "background": [3.0]}, "background has no event"),
+        ([5.0], [0.5], [1.0], "the data has no event between 0 and 2"),
+        ([0.5], [0.5], [3.0], "the background template has no event"),
+        ([0.5], [np.nan], [1.0], "the signal template"),
     ],
 )
-def test_refuses_what_cannot_be_fitted(values, templates, message):
+def test_refuses_what_cannot_be_fitted(values, signal, background, message):
     with pytest.raises(ValueError, match=message):
-        fit_templates(values, templates, EDGES)
+        fit_templates(values, signal, background, EDGES)
 
 
-def test_purity_needs_an_edge_and_a_known_kind():
+def test_purity_needs_an_edge():
     result = fit(np.random.default_rng(4), 100, 100)
     with pytest.raises(ValueError, match=r"0\.71 is not the upper edge"):
-        result.purity("signal", below=0.71)
-    with pytest.raises(ValueError, match="'muon' is not one of 'signal', 'background'"):
-        result.purity("muon")
+        result.purity(below=0.71)

@@ -7,7 +7,6 @@ simulation has told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,72 +28,66 @@ class TemplateFit:
 
     Parameters
     ----------
-    names : tuple of str
-        The kinds.
     edges : array, shape (bins + 1,)
         Bins of the variable.
     counts : array, shape (bins,)
         The data.
-    shapes : array, shape (kinds, bins)
-        Share of each kind in each bin.
-    yields, covariance : array, shape (kinds,) and (kinds, kinds)
-        Events of each kind inside the bins, and their covariance, in which the templates' own statistics count.
+    signal, background : array, shape (bins,)
+        Share of either kind in each bin.
+    background_fraction, low, high : float
+        Share of the background among the events inside the bins, with its 68 % interval from the profile likelihood; it
+        ends at 0 or 1.
     p_value : float
         Goodness of the fit.
     """
 
-    names: tuple[str, ...]
     edges: FloatArray
     counts: FloatArray
-    shapes: FloatArray
-    yields: FloatArray
-    covariance: FloatArray
+    signal: FloatArray
+    background: FloatArray
+    background_fraction: float
+    low: float
+    high: float
     p_value: float
 
-    @property
-    def errors(self) -> FloatArray:
-        """Standard errors of the yields."""
-        return np.sqrt(np.diag(self.covariance))
+    def purity(self, below: float | None = None) -> tuple[float, float, float]:
+        """Share of the signal among the events below an edge, or among all, and the ends of its 68 % interval.
 
-    def purity(self, name: str, below: float | None = None) -> tuple[float, float]:
-        """Share of a kind among the events below an edge, or among all, and its standard error.
-
-        The error is that of the yields; how many events of a template lie below the edge is taken as known.
+        How much of either template lies below the edge is taken as known.
 
         Raises
         ------
         ValueError
-            If there is no such kind, or ``below`` is not the upper edge of a bin.
+            If ``below`` is not the upper edge of a bin.
         """
-        if name not in self.names:
-            raise ValueError(f"{name!r} is not one of {', '.join(map(repr, self.names))}")
         stop = len(self.counts)
         if below is not None:
             matches = np.flatnonzero(np.isclose(self.edges[1:], below))
             if not len(matches):
                 raise ValueError(f"{below!r} is not the upper edge of a bin; expected one of {self.edges[1:].tolist()}")
             stop = int(matches[0]) + 1
-        passes = self.shapes[:, :stop].sum(axis=1)
-        chosen = np.array([kind == name for kind in self.names])
-        selected = self.yields * passes
-        total = selected.sum()
-        value = float(selected[chosen].sum() / total)
-        gradient = passes * (chosen - value) / total
-        return value, float(np.sqrt(gradient @ self.covariance @ gradient))
+        signal, background = self.signal[:stop].sum(), self.background[:stop].sum()
+        value, low, high = (
+            float((1 - share) * signal / ((1 - share) * signal + share * background))
+            for share in (self.background_fraction, self.high, self.low)
+        )
+        return value, low, high
 
 
-def fit_templates(values: npt.ArrayLike, templates: Mapping[str, npt.ArrayLike], edges: npt.ArrayLike) -> TemplateFit:
-    """Fit the shapes of kinds to data, with as many events of each as fits best.
+def fit_templates(
+    values: npt.ArrayLike, signal: npt.ArrayLike, background: npt.ArrayLike, edges: npt.ArrayLike
+) -> TemplateFit:
+    """Fit the shapes of signal and background to data, in the proportion that fits best.
 
     The likelihood is that of Poisson counts with templates of finite statistics, in the approximation of H. Dembinski
-    and A. Abdelmotteleb (Eur. Phys. J. C 82 (2022) 1043), by iminuit.
+    and A. Abdelmotteleb (Eur. Phys. J. C 82 (2022) 1043), by iminuit; the interval is that of MINOS.
 
     Parameters
     ----------
     values : array_like, shape (n,)
-        The variable of the data.
-    templates : mapping of str to array_like
-        The variable of events of each kind: two kinds or more.
+        The variable of the data. None of these events may be in a template.
+    signal, background : array_like, shape (m,) and (k,)
+        The variable of events of either kind.
     edges : array_like, shape (bins + 1,)
         Edges of the bins, rising. The last bin holds its upper edge; events outside are not used.
 
@@ -105,28 +98,39 @@ def fit_templates(values: npt.ArrayLike, templates: Mapping[str, npt.ArrayLike],
     Raises
     ------
     ValueError
-        If there are fewer than two kinds, one has no event within the edges, or the data have none; or values are NaN.
+        If the data or a template have no event within the edges, or values are NaN.
     RuntimeError
         If the fit does not converge.
     """
     bins = check_edges(edges)
-    names = tuple(templates)
-    if len(names) < 2:
-        raise ValueError(f"there are templates of {', '.join(names) or 'nothing'}; expected two kinds or more")
-    counts = np.histogram(check_numbers(values, "values"), bins)[0].astype(float)
-    kinds = [
-        np.histogram(check_numbers(templates[name], f"template {name!r}"), bins)[0].astype(float) for name in names
-    ]
-    for what, content in zip(("the data", *names), (counts, *kinds), strict=True):
+    samples = {"the data": values, "the signal template": signal, "the background template": background}
+    contents = []
+    for name, sample in samples.items():
+        content = np.histogram(check_numbers(sample, name), bins)[0].astype(float)
         if not content.sum():
-            raise ValueError(f"{what} has no event between {bins[0]:g} and {bins[-1]:g}")
-    cost = Template(counts, bins, kinds, name=names)
-    minuit = Minuit(cost, *(counts.sum() / len(names),) * len(names))
-    minuit.limits = (0, None)
+            raise ValueError(f"{name} has no event between {bins[0]:g} and {bins[-1]:g}")
+        contents.append(content)
+    counts, *kinds = contents
+    cost = Template(counts, bins, kinds)
+
+    def loss(n: float, share: float) -> float:
+        return float(cost(n * (1 - share), n * share))
+
+    minuit = Minuit(loss, counts.sum(), 0.5)
+    minuit.errordef = Minuit.LEAST_SQUARES
+    minuit.limits = [(0, None), (0, 1)]
     minuit.migrad()
-    minuit.hesse()
     if not minuit.valid:
-        raise RuntimeError(f"the template fit of {', '.join(names)} to {counts.sum():g} events did not converge")
-    shapes = np.array([kind / kind.sum() for kind in kinds])
-    p_value = float(chi2_distribution.sf(minuit.fval, cost.ndata - len(names)))
-    return TemplateFit(names, bins, counts, shapes, np.array(minuit.values), np.array(minuit.covariance), p_value)
+        raise RuntimeError(f"the template fit to {counts.sum():g} events did not converge")
+    minuit.minos("share")
+    share, errors = float(minuit.values["share"]), minuit.merrors["share"]
+    return TemplateFit(
+        edges=bins,
+        counts=counts,
+        signal=kinds[0] / kinds[0].sum(),
+        background=kinds[1] / kinds[1].sum(),
+        background_fraction=share,
+        low=share + errors.lower if errors.lower_valid else 0.0,
+        high=share + errors.upper if errors.upper_valid else 1.0,
+        p_value=float(chi2_distribution.sf(minuit.fval, cost.ndata - 2)),
+    )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["template_fit"]
 
 
-def template_fit(ax: Axes, fit: TemplateFit) -> None:
+def template_fit(ax: Axes, fit: TemplateFit, names: tuple[str, str] = ("electron", "proton")) -> None:
     """Draw data as points over the stacked templates of a fit, with the goodness of the fit.
 
     Parameters
@@ -25,13 +25,17 @@ def template_fit(ax: Axes, fit: TemplateFit) -> None:
         Where to draw; label its x axis with the variable.
     fit : TemplateFit
         The fit.
+    names : tuple of str
+        What signal and background are.
     """
-    middle, width = (fit.edges[1:] + fit.edges[:-1]) / 2, np.diff(fit.edges)
+    middle, width, n = (fit.edges[1:] + fit.edges[:-1]) / 2, np.diff(fit.edges), fit.counts.sum()
     below = np.zeros(len(fit.counts))
-    for name, shape, number, error in zip(fit.names, fit.shapes, fit.yields, fit.errors, strict=True):
-        label = f"{name}: {number:.0f} ± {error:.0f}"
-        ax.bar(middle, number * shape, width, below, color=color_of(name), alpha=0.5, label=label)
-        below += number * shape
+    shares = 1 - fit.background_fraction, fit.background_fraction
+    for name, shape, share in zip(names, (fit.signal, fit.background), shares, strict=True):
+        ax.bar(
+            middle, n * share * shape, width, below, color=color_of(name), alpha=0.5, label=f"{name}: {n * share:.1f}"
+        )
+        below += n * share * shape
     some = fit.counts > 0
     ax.errorbar(middle[some], fit.counts[some], np.sqrt(fit.counts[some]), fmt="o", color=COLORS[6], ms=4, label="data")
     ax.set_xlim(fit.edges[0], fit.edges[-1])
