@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .. import __version__
-from ..geometry import AMS, Calorimeter
+from ..geometry import AMS, Calorimeter, Tracks
 from ..selection import Cut
 from ..showers import Showers
 from .beam import Beam, GivenEvents, Primaries
@@ -134,35 +134,30 @@ class Run:
             : stop - start
         ]
         images, truth = self._images(primaries, for_engine, on_event)
-        mass = np.array([particle.mass for particle in self.particles])[primaries.species]
-        pdg = np.array([particle.pdg for particle in self.particles])[primaries.species]
-        momentum = np.sqrt(primaries.energies * (primaries.energies + 2 * mass))
-        measured = primaries.tracks
+        mass, pdg = (
+            np.array([getattr(particle, name) for particle in self.particles])[primaries.species]
+            for name in ("mass", "pdg")
+        )
+        truth |= {"momentum": np.sqrt(primaries.energies * (primaries.energies + 2 * mass)), "pdg": pdg}
+        tracks = primaries.tracks
         recorded: dict[str, npt.NDArray[Any]] = {}
         if self.detector.effects:
             energy, generator = images.sum(axis=(1, 2)), np.random.default_rng(for_subdetectors)
-            measured, recorded = measure(momentum, pdg, primaries.tracks, energy, generator)
+            tracks, recorded = measure(truth["momentum"], pdg, primaries.tracks, energy, generator)
         generator = np.random.default_rng(for_detector)
-        images = respond(images, self.detector, self.geometry, generator, primaries.tracks, measured)
-        table = pd.DataFrame(
-            {
-                "file_id": np.full(len(images), self.key),
-                "entry": np.arange(start, stop),
-                "label": self.name if len(self.particles) == 1 else None,
-                "momentum": momentum,
-                "pdg": pdg,
-                "event": np.arange(start, stop),
-                "track_x": measured.x,
-                "track_y": measured.y,
-                "track_inclination": measured.inclination,
-                "track_azimuth": measured.azimuth,
-                **truth,
-                **recorded,
-            }
-        )
-        if len(self.particles) > 1:
-            table = table.rename(columns={"momentum": "true_momentum", "pdg": "true_pdg"})
-        showers = Showers(images, table, self.geometry, {"provenance": self.description})
+        images = respond(images, self.detector, self.geometry, generator, primaries.tracks, tracks)
+        if mixed := len(self.particles) > 1:  # as in flight: no label, and the truth apart
+            truth = {f"true_{name}": values for name, values in truth.items()}
+        columns = {
+            "file_id": np.full(len(images), self.key),
+            "entry": np.arange(start, stop),
+            "label": None if mixed else self.name,
+            "event": np.arange(start, stop),
+            **truth,
+            **{f"track_{field.name}": getattr(tracks, field.name) for field in fields(Tracks)},
+            **recorded,
+        }
+        showers = Showers(images, pd.DataFrame(columns), self.geometry, {"provenance": self.description})
         showers.table["en3d"] = energy_with_any_axis(showers)
         return showers[Cut(self.keep)(showers.table)] if self.keep else showers
 
