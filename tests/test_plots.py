@@ -12,6 +12,7 @@ from matplotlib import pyplot as plt
 
 from ecalnb import plots
 from ecalnb.datasets import load_datasets
+from ecalnb.metrics import fit_templates
 
 mpl.use("agg")
 
@@ -255,3 +256,17 @@ def test_all_models_stay_inside_the_axes(ax):
     assert ax.get_ylim()[0] == 1
     assert ax.get_ylim()[1] > 500
     assert artists[1].get_paths()[0].vertices[:, 1].max() > 500
+
+
+def test_template_fit_stacks_the_expected_events():
+    generator = np.random.default_rng(1)
+    electrons, protons = generator.normal(0.5, 0.1, 900), generator.normal(1.0, 0.1, 900)
+    data = np.concatenate([electrons[:300], protons[:100]])
+    fit = fit_templates(data, electrons[300:], protons[100:], np.linspace(0, 1.6, 17))
+    fig, ax = plt.subplots()
+    plots.template_fit(ax, fit)
+    heights = sum(bar.get_height() for bar in ax.patches)
+    assert heights == pytest.approx(400, rel=1e-6)
+    assert "electron" in ax.get_legend().get_texts()[0].get_text()
+    assert ax.get_ylim()[1] > fit.counts.max()
+    plt.close(fig)

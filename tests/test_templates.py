@@ -49,6 +49,15 @@ def test_purity_below_a_cut_is_right_within_its_interval():
     assert 0 < high - low < 0.01
 
 
+def test_few_events_of_the_background_below_a_cut_widen_the_interval():
+    generator = np.random.default_rng(6)
+    data = draw(generator, 1000, 1000)
+    few, many = (fit_templates(data, draw(generator, 5000, 0), draw(generator, 0, n), EDGES) for n in (200, 20_000))
+    width = [high - low for _, low, high in (result.purity(below=0.7) for result in (few, many))]
+    assert width[0] > 2 * width[1]
+    assert few.purity(below=0.7)[1] < 0.95221 / (0.95221 + 0.02275) < few.purity(below=0.7)[2]
+
+
 def test_goodness_of_fit_tells_a_wrong_shape():
     generator = np.random.default_rng(3)
     assert fit(generator, 500, 500).p_value > 1e-3

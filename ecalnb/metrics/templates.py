@@ -15,7 +15,7 @@ from iminuit import Minuit
 from iminuit.cost import Template
 from scipy.stats import chi2 as chi2_distribution
 
-from ..intervals import FloatArray
+from ..intervals import FloatArray, clopper_pearson
 from ._bins import check_edges
 from .scores import check_numbers
 
@@ -33,7 +33,7 @@ class TemplateFit:
     counts : array, shape (bins,)
         The data.
     signal, background : array, shape (bins,)
-        Share of either kind in each bin.
+        Events of either template.
     background_fraction, low, high : float
         Share of the background among the events inside the bins, with its 68 % interval from the profile likelihood; it
         ends at 0 or 1.
@@ -51,9 +51,11 @@ class TemplateFit:
     p_value: float
 
     def purity(self, below: float | None = None) -> tuple[float, float, float]:
-        """Share of the signal among the events below an edge, or among all, and the ends of its 68 % interval.
+        """Share of the signal among the events below an edge, or among all, and the ends of an interval.
 
-        How much of either template lies below the edge is taken as known.
+        The ends take both the interval of the fitted share and the Clopper-Pearson interval of the background
+        template's part below the edge, each 68 %, at their worse ends: together they cover more. That of the signal
+        counts little.
 
         Raises
         ------
@@ -66,11 +68,11 @@ class TemplateFit:
             if not len(matches):
                 raise ValueError(f"{below!r} is not the upper edge of a bin; expected one of {self.edges[1:].tolist()}")
             stop = int(matches[0]) + 1
-        signal, background = self.signal[:stop].sum(), self.background[:stop].sum()
-        value, low, high = (
-            float((1 - share) * signal / ((1 - share) * signal + share * background))
-            for share in (self.background_fraction, self.high, self.low)
-        )
+        passed, total = self.background[:stop].sum(), self.background.sum()
+        signal, background = self.signal[:stop].sum() / self.signal.sum(), passed / total
+        fewest, most = clopper_pearson(passed, total, 0.68) if stop < len(self.counts) else (1.0, 1.0)
+        ends = (self.background_fraction, background), (self.high, most), (self.low, fewest)
+        value, low, high = (float((1 - share) * signal / ((1 - share) * signal + share * part)) for share, part in ends)
         return value, low, high
 
 
@@ -127,8 +129,8 @@ def fit_templates(
     return TemplateFit(
         edges=bins,
         counts=counts,
-        signal=kinds[0] / kinds[0].sum(),
-        background=kinds[1] / kinds[1].sum(),
+        signal=kinds[0],
+        background=kinds[1],
         background_fraction=share,
         low=share + errors.lower if errors.lower_valid else 0.0,
         high=share + errors.upper if errors.upper_valid else 1.0,

@@ -31,14 +31,13 @@ def template_fit(ax: Axes, fit: TemplateFit, names: tuple[str, str] = ("electron
     middle, width, n = (fit.edges[1:] + fit.edges[:-1]) / 2, np.diff(fit.edges), fit.counts.sum()
     below = np.zeros(len(fit.counts))
     shares = 1 - fit.background_fraction, fit.background_fraction
-    for name, shape, share in zip(names, (fit.signal, fit.background), shares, strict=True):
-        ax.bar(
-            middle, n * share * shape, width, below, color=color_of(name), alpha=0.5, label=f"{name}: {n * share:.1f}"
-        )
-        below += n * share * shape
+    for name, template, share in zip(names, (fit.signal, fit.background), shares, strict=True):
+        expected = n * share * template / template.sum()
+        ax.bar(middle, expected, width, below, color=color_of(name), alpha=0.5, label=f"{name}: {n * share:.1f}")
+        below += expected
     some = fit.counts > 0
     ax.errorbar(middle[some], fit.counts[some], np.sqrt(fit.counts[some]), fmt="o", color=COLORS[6], ms=4, label="data")
     ax.set_xlim(fit.edges[0], fit.edges[-1])
-    ax.set_ylim(0, None)
+    ax.set_ylim(0, 1.3 * max(below.max(), fit.counts.max()))
     ax.set_ylabel("events")
     ax.legend(title=f"p = {fit.p_value:.2g}")
