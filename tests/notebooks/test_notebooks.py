@@ -106,8 +106,8 @@ def test_every_number_has_an_interval_around_it(run: Run, name: str) -> None:
 
 def test_events_of_the_packaged_sample(run: Run) -> None:
     numbers = run.numbers("01_data_selection")
-    assert find(numbers, r"^electrons in the files$") == {"electrons in the files": 3400}
-    assert find(numbers, r"^protons in the files$") == {"protons in the files": 14400}
+    assert find(numbers, r"^electrons in the files$") == {"electrons in the files": 6000}
+    assert find(numbers, r"^protons in the files$") == {"protons in the files": 25_000}
 
 
 def test_crossing_protons_are_as_many_and_leave_as_much_as_geant4_says(run: Run) -> None:
