@@ -197,10 +197,10 @@ def test_convert_selects_by_expression_and_by_name(files: dict[str, Path], tmp_p
     )
 
 
-def test_convert_of_a_dataset(tmp_path: Path, sample_files: dict[str, Path], capsys: Capture) -> None:
+def test_convert_of_a_dataset(tmp_path: Path, capsys: Capture) -> None:
     assert main(["convert", "--dataset", "geant4_electrons", "-o", str(tmp_path / "store")]) == 0
     capsys.readouterr()
-    expected = sum(ntuples.count(sample_files["electron"]).values())
+    expected = sum(ntuples.count(ntuples.load_datasets()["geant4_electrons"]).values())
     assert Store(tmp_path / "store").labels == {"electron": expected}
     assert "'geant5'" in fails(capsys, "convert", "--dataset", "geant5", "-o", tmp_path / "store")
 
