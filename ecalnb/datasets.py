@@ -82,6 +82,22 @@ class Dataset:
         for member in self.members:
             yield from member.parts()
 
+    def with_files(self) -> Iterator[Dataset]:
+        """Yield `parts`, whose files are there to be read.
+
+        Raises
+        ------
+        ValueError
+            If one is simulated on demand.
+        """
+        for part in self.parts():
+            if part.production:
+                raise ValueError(
+                    f"the dataset {part.name!r} is simulated on demand: `ecalnb make stores/{part.name}` makes its "
+                    "files and a store of them"
+                )
+            yield part
+
     def located(self, folder: str | Path, scale: str) -> Dataset:
         """Return the dataset with the files of its productions, which are in ``folder/<name>``.
 

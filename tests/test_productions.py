@@ -6,6 +6,7 @@ from ecalnb import ntuples
 from ecalnb.datasets import load_datasets
 from ecalnb.productions import EVENTS_A_FILE, Production
 from ecalnb.simulation import make_run
+from ecalnb.store import convert
 
 TOML = """
 [datasets.some]
@@ -58,9 +59,10 @@ def test_located_dataset_has_files(datasets, tmp_path):
         datasets()["all"].located(tmp_path, "paper")
 
 
-def test_reading_it_says_how_to_make_it(datasets):
-    with pytest.raises(ValueError, match="simulated on demand: `ecalnb make stores/some`"):
-        ntuples.read(datasets()["all"])
+def test_reading_it_says_how_to_make_it(datasets, tmp_path):
+    for read in (ntuples.read, lambda dataset: convert(dataset, tmp_path / "store")):
+        with pytest.raises(ValueError, match="simulated on demand: `ecalnb make stores/some`"):
+            read(datasets()["all"])
 
 
 def test_unknown_file_is_none_of_its_files(datasets):

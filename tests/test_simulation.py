@@ -187,6 +187,11 @@ class TestKeep:
         with pytest.raises(RootError, match="there are no events"):
             simulate_to_file(tmp_path / "e.root", "electron", 1200, energy=10, keep="en3d > 500")
 
+    def test_a_run_that_fails_at_once_leaves_nothing(self, tmp_path):
+        with pytest.raises(ValueError, match="needs the column 'energie'"):
+            simulate_to_file(tmp_path / "e.root", "electron", 10, energy=10, keep="energie > 3")
+        assert not list(tmp_path.iterdir())
+
     def test_refuses_what_is_no_condition(self):
         with pytest.raises(ValueError, match="en3d >"):
             make_run("electron", 10, energy=10, keep="en3d >")

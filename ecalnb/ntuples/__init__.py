@@ -268,12 +268,7 @@ def _sources(files: Files, schema: str | Path | Schema | None, label: str | None
     if paths or not items:
         layout = load_schema("ams" if schema is None else schema)
         sources = [Source(path, layout, label) for path in find_files(paths)]
-    for dataset in (part for item in items if isinstance(item, Dataset) for part in item.parts()):
-        if dataset.production:
-            raise ValueError(
-                f"the dataset {dataset.name!r} is simulated on demand: `ecalnb make stores/{dataset.name}` makes its "
-                "files and a store of them"
-            )
+    for dataset in (part for item in items if isinstance(item, Dataset) for part in item.with_files()):
         layout = load_schema(dataset.schema if schema is None else schema)
         known = {
             "dataset": dataset.name,

@@ -64,7 +64,12 @@ def to_file(run: Run, path: Path, jobs: int = 1, *, overwrite: bool = False) -> 
         ntuples.write(showers, files[block], overwrite=True)
 
     missing = [block for block, file in enumerate(files) if not file.exists()]
-    _each(run, missing, jobs, keep)
+    try:
+        _each(run, missing, jobs, keep)
+    except BaseException:
+        if not any(file.exists() for file in files):  # nothing that is worth to be gone on with
+            shutil.rmtree(parts)
+        raise
     blocks = (showers for file in files for showers in ntuples.iterate(file))
     written = ntuples.write(blocks, path, overwrite=overwrite)
     shutil.rmtree(parts)

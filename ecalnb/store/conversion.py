@@ -157,7 +157,7 @@ def _sources(files: Files, schema: str | Path | Schema | None, facts: dict[str, 
     """Files by path, and those of datasets with what these say."""
     items = [files] if isinstance(files, (str, os.PathLike, Dataset)) else list(files)
     paths = [item for item in items if not isinstance(item, Dataset)]
-    parts = [part for item in items if isinstance(item, Dataset) for part in item.parts()]
+    parts = [part for item in items if isinstance(item, Dataset) for part in item.with_files()]
     sources = []
     if paths or not parts:
         layout = load_schema("ams" if schema is None else schema)
