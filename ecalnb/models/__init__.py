@@ -4,7 +4,7 @@ After ``import ecalnb.models`` both ``timm.create_model("ecal_resnet10")`` and :
 says what is wrong with a name or an option.
 """
 
-from . import resnet, simple_cnn  # noqa: F401  (importing an architecture registers it)
+from . import cvt, resnet, simple_cnn  # noqa: F401  (importing an architecture registers it)
 from .registry import ModelError, ModelInfo, count_parameters, create, list_models, options_of
 
 __all__ = ["ModelError", "ModelInfo", "count_parameters", "create", "list_models", "options_of"]

@@ -171,7 +171,8 @@ class EcalDataModule(LightningDataModule):
         """Find the rows of both samples and their classes."""
         recipe = self.recipe
         wanted = {"label", "file_id", "entry", *self.inputs.columns}
-        if recipe.energy_min is not None or recipe.energy_max is not None:
+        windows = {name: recipe.window(name) for name in ("train", "validation")}
+        if any(limit is not None for window in windows.values() for limit in window):
             wanted.add("en3d")
         if missing := sorted(wanted - set(self.store.columns)):
             raise TrainingError(f"the event table of the store has no column {', '.join(missing)}")
@@ -182,10 +183,6 @@ class EcalDataModule(LightningDataModule):
         if others := int((~keep).sum()):
             names = sorted({"no label" if pd.isna(label) else str(label) for label in labels[~keep]})
             log.info("%d events are neither signal nor background (%s) and do not take part", others, ", ".join(names))
-        if recipe.energy_min is not None:
-            keep &= table["en3d"].to_numpy() >= recipe.energy_min
-        if recipe.energy_max is not None:
-            keep &= table["en3d"].to_numpy() < recipe.energy_max
         if self.selection is not None:
             passed = np.asarray(self.selection(table), dtype=bool)
             if passed.shape != keep.shape:
@@ -193,10 +190,15 @@ class EcalDataModule(LightningDataModule):
             keep &= passed
         sample = self.store.splits(recipe.split)
         self.target = target
-        self.rows = {
-            "train": np.flatnonzero(keep & (sample == recipe.train_sample)),
-            "validation": np.flatnonzero(keep & (sample == recipe.validation_sample)),
-        }
+        self.rows = {}
+        for name, asked in (("train", recipe.train_sample), ("validation", recipe.validation_sample)):
+            low, high = windows[name]
+            chosen = keep & (sample == asked)
+            if low is not None:
+                chosen &= table["en3d"].to_numpy() >= low
+            if high is not None:
+                chosen &= table["en3d"].to_numpy() < high
+            self.rows[name] = np.flatnonzero(chosen)
         self._columns = {name: table[name].to_numpy(dtype=np.float32) for name in self.inputs.columns}
         self._keys = table[["file_id", "entry"]].to_numpy(dtype=np.int64)
         for name, asked in (("train", recipe.train_sample), ("validation", recipe.validation_sample)):
@@ -207,18 +209,18 @@ class EcalDataModule(LightningDataModule):
         if not len(rows):
             raise TrainingError(
                 f"no event of the sample {asked!r} is left for {name} ({len(self.store)} events in the store); "
-                f"needed are the labels {', '.join(recipe.signal + recipe.background)}{self._window()}"
+                f"needed are the labels {', '.join(recipe.signal + recipe.background)}{self._window(name)}"
             )
         signal = int(self.target[rows].sum())
         if signal in (0, len(rows)):
             lacking, present = (recipe.signal, "background") if signal == 0 else (recipe.background, "signal")
             raise TrainingError(
                 f"the {len(rows)} events for {name} are all {present}; events with the label "
-                f"{' or '.join(lacking)} are needed too{self._window()}"
+                f"{' or '.join(lacking)} are needed too{self._window(name)}"
             )
 
-    def _window(self) -> str:
-        low, high = self.recipe.energy_min, self.recipe.energy_max
+    def _window(self, name: str) -> str:
+        low, high = self.recipe.window(name)
         if low is None and high is None:
             return ""
         return f", with en3d from {0 if low is None else low:g} to {'infinity' if high is None else f'{high:g}'} GeV"

@@ -284,6 +284,7 @@ def _fit(
     trainer = lightning.Trainer(
         accelerator={"cuda": "gpu"}.get(device, device),
         devices=1,
+        precision=settings.precision,  # type: ignore[arg-type]  # checked by the recipe
         max_epochs=settings.max_epochs,
         callbacks=[
             History(output / "metrics.csv"),
