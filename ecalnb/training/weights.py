@@ -10,7 +10,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import safetensors
 import torch
@@ -25,16 +25,59 @@ from .data import EventSource
 from .errors import TrainingError
 from .inputs import Batch, Inputs, inputs_from
 
-__all__ = ["Classifier", "check_fits", "geometry_from", "geometry_to_dict", "load_weights", "save_weights"]
+__all__ = ["Classifier", "EventClassifier", "NeedsColumns", "check_fits", "geometry_from", "geometry_to_dict"]
+__all__ += ["load_weights", "save_weights"]
 
 log = logging.getLogger(__name__)
 
 _FORMAT = 1
 
 
+class NeedsColumns(Protocol):
+    """Whoever needs columns of the event table beside the cells."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+
+
+@runtime_checkable
+class EventClassifier(Protocol):
+    """What scores events: a network (:class:`Classifier`), or a method of another kind that is used like one.
+
+    They are dataclasses, so that ``dataclasses.replace(classifier, name=...)`` gives one another name.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name of the run, and of its column in a scores table."""
+
+    @property
+    def inputs(self) -> NeedsColumns:
+        """What it needs of an event beside the cells."""
+
+    @property
+    def geometry(self) -> Calorimeter:
+        """The calorimeter it was trained on."""
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """Content of the JSON file; ``info["title"]``, where there is one, is the name for figures and tables."""
+
+    @property
+    def path(self) -> Path:
+        """The file of the weights."""
+
+    def logits(self, batch: Batch) -> torch.Tensor:
+        """Scores of a batch, (n,), float32 on the CPU, higher for signal: `cells` in GeV and the columns needed."""
+
+    def to(self, device: str | torch.device) -> EventClassifier:
+        """Move to a device where that means anything; returns itself."""
+
+
 @dataclass(frozen=True)
 class Classifier:
-    """A trained model with its inputs, ready to score.
+    """A trained network with its inputs, ready to score.
 
     Parameters
     ----------
