@@ -5,6 +5,7 @@ judged alike. Interval statistics are those of :mod:`ecalnb.intervals`.
 """
 
 from ..intervals import clopper_pearson, effective_counts
+from .comparison import FACTOR_COLUMNS, rejection_factors
 from .rejection import REJECTION_COLUMNS, rejection_curve, rejection_in_bins
 from .resolution import RESOLUTION_COLUMNS, EnergyResolution, fit_energy_resolution, resolution_in_bins
 from .roc import Auc, roc_auc
@@ -12,6 +13,7 @@ from .templates import TemplateFit, fit_templates
 from .width import GaussianCore, QuantileResolution, gaussian_core, quantile_resolution
 
 __all__ = [
+    "FACTOR_COLUMNS",
     "REJECTION_COLUMNS",
     "RESOLUTION_COLUMNS",
     "Auc",
@@ -26,6 +28,7 @@ __all__ = [
     "gaussian_core",
     "quantile_resolution",
     "rejection_curve",
+    "rejection_factors",
     "rejection_in_bins",
     "resolution_in_bins",
     "roc_auc",

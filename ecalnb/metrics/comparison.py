@@ -1,0 +1,150 @@
+"""Which of two classifiers rejects more, judged on the same events.
+
+Rejections of models that judged the same events are correlated: protons that look like electrons do so to every model.
+The factor between two of them is therefore known better, or worse, than their two error bars say. A paired bootstrap
+(B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993) draws events, not scores: each replica has its own
+electrons, which set every model's threshold, and its own protons, and gives one factor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from ..intervals import FloatArray, check_level
+from .scores import ROUNDING, SortedScores, check_numbers
+
+__all__ = ["FACTOR_COLUMNS", "rejection_factors"]
+
+Name = TypeVar("Name", bound=Hashable)
+
+FACTOR_COLUMNS = {
+    "model": "the model that the reference is compared with",
+    "factor": "rejection of the reference over that of the model; NaN where no proton passes either, inf where none "
+    "passes the reference",
+    "low": "lower bound of the factor",
+    "high": "upper bound of the factor; inf where no proton may pass the reference",
+    "only_reference": "protons that pass the reference alone",
+    "only_model": "protons that pass the model alone",
+    "both": "protons that pass both",
+}
+"""Columns of the table of factors, and what they hold."""
+
+_CHUNK = 50_000_000  # drawn numbers held at once
+
+
+def rejection_factors(
+    scores_signal: Mapping[Name, npt.ArrayLike],
+    scores_background: Mapping[Name, npt.ArrayLike],
+    reference: Name,
+    efficiency: float = 0.90,
+    *,
+    weights: npt.ArrayLike | None = None,
+    level: float = 0.68,
+    n_replicas: int = 1000,
+    seed: int = 1,
+) -> pd.DataFrame:
+    """Factors by which one model rejects more protons than the others, with intervals of a paired bootstrap.
+
+    Parameters
+    ----------
+    scores_signal, scores_background : mapping of name to array_like, shape (n,) and (m,)
+        Scores of each model, higher for electrons, of the same electrons and the same protons in the same order.
+    reference : name
+        The model that the others are compared with.
+    efficiency : float
+        Electron efficiency, set for each model in each replica.
+    weights : array_like, shape (m,), optional
+        Weights of the protons.
+    level : float
+        Confidence level of the intervals, central quantiles of the replicas.
+    n_replicas : int
+        Number of replicas.
+    seed : int
+        Seed of the replicas.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each of the other models with the columns of `FACTOR_COLUMNS`. Half a proton is added to both numbers
+        of protons that pass in the replicas where one is zero, so that their factors stay finite; where no proton of
+        the sample passes the reference, `high` is infinite all the same, and the factor a lower limit.
+
+    Raises
+    ------
+    ValueError
+        If a model lacks scores of one species, lengths differ, or a number makes no sense.
+    """
+    if scores_signal.keys() != scores_background.keys() or reference not in scores_signal:
+        raise ValueError(
+            f"models are {', '.join(map(str, scores_signal))} for the signal and "
+            f"{', '.join(map(str, scores_background))} for the background; expected the same, with {reference}"
+        )
+    if not 0 < efficiency <= 1:
+        raise ValueError(f"efficiency is {efficiency}; expected a number above 0 and up to 1")
+    if n_replicas < 100:
+        raise ValueError(f"n_replicas is {n_replicas}; expected 100 or more")
+    level = check_level(level)
+    signal = _matrix(scores_signal, "signal")
+    background = _matrix(scores_background, "background")
+    n_events = background.shape[1]
+    w = np.ones(n_events) if weights is None else check_numbers(weights, "weights of the background", n_events)
+    names = list(scores_signal)
+    thresholds = np.array([float(SortedScores(row, "signal").threshold(efficiency)) for row in signal])
+    passes = background >= thresholds[:, None]
+    passed = _replicas(signal, background, w.astype(float), efficiency, n_replicas, np.random.default_rng(seed))
+    first = names.index(reference)
+    unit = float(w.mean()) / 2
+    rows = []
+    for index, name in enumerate(names):
+        if index == first:
+            continue
+        ours, theirs = float(w[passes[first]].sum()), float(w[passes[index]].sum())
+        factor = theirs / ours if ours else (np.inf if theirs else np.nan)
+        empty = (passed[:, first] == 0) | (passed[:, index] == 0)
+        drawn = (passed[:, index] + unit * empty) / (passed[:, first] + unit * empty)
+        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        counts = [passes[first] & ~passes[index], passes[index] & ~passes[first], passes[first] & passes[index]]
+        rows.append([name, factor, low, high if ours else np.inf, *(int(chosen.sum()) for chosen in counts)])
+    return pd.DataFrame(rows, columns=list(FACTOR_COLUMNS))
+
+
+def _matrix(scores: Mapping[Name, npt.ArrayLike], name: str) -> FloatArray:
+    """Scores of all models, (models, events)."""
+    rows = [check_numbers(values, f"scores of {model} for the {name}") for model, values in scores.items()]
+    if len({len(row) for row in rows}) != 1 or not len(rows[0]):
+        raise ValueError(f"models have scores of {sorted({len(row) for row in rows})} {name} events; expected the same")
+    return np.array(rows, dtype=float)
+
+
+def _replicas(
+    signal: FloatArray,
+    background: FloatArray,
+    weights: FloatArray,
+    efficiency: float,
+    n_replicas: int,
+    rng: np.random.Generator,
+) -> FloatArray:
+    """Weighted number of protons that pass each model in each replica, (replicas, models)."""
+    n, m = signal.shape[1], background.shape[1]
+    falling = np.argsort(-signal, axis=1)
+    order = np.argsort(-background, axis=1)
+    passed = np.zeros((n_replicas, len(signal)))
+    step = max(1, _CHUNK // (n + m))
+    wanted = efficiency * n * (1 - ROUNDING)
+    for start in range(0, n_replicas, step):
+        size = min(step, n_replicas - start)
+        electrons = rng.multinomial(n, np.full(n, 1 / n), size=size)
+        protons = rng.multinomial(m, np.full(m, 1 / m), size=size) * weights
+        for model in range(len(signal)):
+            above = np.cumsum(electrons[:, falling[model]], axis=1)
+            position = (above < wanted).sum(axis=1)
+            threshold = signal[model, falling[model]][position]
+            ranked = np.cumsum(protons[:, order[model]], axis=1)
+            number = np.searchsorted(-background[model, order[model]], -threshold, side="right")
+            passed[start : start + size, model] = np.where(number > 0, ranked[np.arange(size), number - 1], 0.0)
+    return passed
