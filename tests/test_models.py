@@ -81,7 +81,7 @@ def test_dropout_acts_in_training_only() -> None:
 def test_unknown_model_names_the_nearest() -> None:
     with pytest.raises(ModelError, match="no model is called 'ecal_simple_cn'; did you mean ecal_simple_cnn"):
         create("ecal_simple_cn")
-    with pytest.raises(ModelError, match=r"no model is called 'resnet18'; did you mean ecal_resnet10"):
+    with pytest.raises(ModelError, match=r"no model is called 'resnet18'; did you mean ecal_resnet18"):
         create("resnet18")  # timm's own has three channels
 
 

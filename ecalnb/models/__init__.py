@@ -4,7 +4,18 @@ After ``import ecalnb.models`` both ``timm.create_model("ecal_resnet10")`` and :
 says what is wrong with a name or an option.
 """
 
-from . import cvt, resnet, simple_cnn  # noqa: F401  (importing an architecture registers it)
-from .registry import ModelError, ModelInfo, count_parameters, create, list_models, options_of
+from . import coatnet, cvt, linear, resnet, simple_cnn, simple_mlp  # noqa: F401  (importing one registers it)
+from .errors import ModelError
+from .padding import TIMM_MODELS, PaddedModel
+from .registry import ModelInfo, count_parameters, create, list_models, options_of
 
-__all__ = ["ModelError", "ModelInfo", "count_parameters", "create", "list_models", "options_of"]
+__all__ = [
+    "TIMM_MODELS",
+    "ModelError",
+    "ModelInfo",
+    "PaddedModel",
+    "count_parameters",
+    "create",
+    "list_models",
+    "options_of",
+]

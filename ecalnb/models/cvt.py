@@ -4,11 +4,11 @@ Each stage makes tokens by a strided convolution and passes them through blocks 
 depthwise convolutions over the tokens' places, so that no positional code is needed. The last stage carries a class
 token, from which the output comes.
 
-The stages are those of R. Hashmani, E. Akbaş and M. Demirköz for AMS showers: 1, 1 and 2 blocks of 1, 3 and 6 heads. Their
-paper gives the number of parameters; widths of 64, 192 and 384, and a bias in the depthwise convolutions, which the
-original has not, are what gives it. Where the paper is silent, this is the original: keys and values from every other
-token in each direction, scores scaled by the root of the whole width, tokens of the first layers no larger than the
-embedding kernel leaves (no padding).
+The stages are those of R. Hashmani, E. Akbaş and M. Demirköz for AMS showers: 1, 1 and 2 blocks of 1, 3 and 6 heads.
+Their paper gives the number of parameters; widths of 64, 192 and 384, and a bias in the depthwise convolutions, which
+the original has not, are what gives it. Where the paper is silent, this is the original: keys and values from every
+other token in each direction, scores scaled by the root of the whole width. The embeddings alone do not pad, as those
+of the original do.
 """
 
 from __future__ import annotations
@@ -42,13 +42,15 @@ class TokenEmbedding(nn.Module):
     ----------
     in_chans, dim : int
         Channels before and width after.
-    kernel, stride : sequence of 2 int
-        Of the convolution, which has no padding.
+    kernel, stride, padding : sequence of 2 int
+        Of the convolution.
     """
 
-    def __init__(self, in_chans: int, dim: int, kernel: Sequence[int], stride: Sequence[int]) -> None:
+    def __init__(
+        self, in_chans: int, dim: int, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+    ) -> None:
         super().__init__()
-        self.projection = nn.Conv2d(in_chans, dim, tuple(kernel), tuple(stride))
+        self.projection = nn.Conv2d(in_chans, dim, _pair(kernel), _pair(stride), _pair(padding))
         self.norm = nn.LayerNorm(dim)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, tuple[int, int]]:
@@ -179,8 +181,8 @@ class CvT(nn.Module):
         Layers and cells of the image.
     widths, depths, heads : sequence of int
         Width of the tokens, number of blocks and of heads, for each stage.
-    kernels, strides : sequence of (int, int)
-        Of the convolution that makes each stage's tokens: along layers and cells.
+    kernels, strides, paddings : sequence of (int, int)
+        Of the convolution that makes each stage's tokens: along layers and cells. The original pads.
     mlp_ratio : float
         Hidden width of the blocks' perceptrons over the width of the tokens.
     depthwise_bias : bool
@@ -205,22 +207,25 @@ class CvT(nn.Module):
         heads: Sequence[int] = (1, 3, 6),
         kernels: Sequence[Sequence[int]] = ((2, 6), (3, 4), (3, 3)),
         strides: Sequence[Sequence[int]] = ((1, 2), (1, 2), (1, 1)),
+        paddings: Sequence[Sequence[int]] = ((0, 0), (0, 0), (0, 0)),
         mlp_ratio: float = 4.0,
         depthwise_bias: bool = True,
         drop_rate: float = 0.0,
         drop_path_rate: float = 0.0,
     ) -> None:
         super().__init__()
-        _check_stages(img_size, widths, depths, heads, kernels, strides)
+        _check_stages(img_size, widths, depths, heads, kernels, strides, paddings)
         rates = iter(torch.linspace(0, drop_path_rate, sum(depths), device="cpu").tolist())
-        stages, before = [], in_chans
+        stages: list[Stage] = []
+        before = in_chans
         for index, dim in enumerate(widths):
             class_token = index == len(widths) - 1
             blocks = [
                 Block(dim, heads[index], mlp_ratio, next(rates), class_token, depthwise_bias)
                 for _ in range(depths[index])
             ]
-            stages.append(Stage(TokenEmbedding(before, dim, kernels[index], strides[index]), blocks, dim, class_token))
+            embedding = TokenEmbedding(before, dim, kernels[index], strides[index], paddings[index])
+            stages.append(Stage(embedding, blocks, dim, class_token))
             before = dim
         self.num_classes = num_classes
         self.num_features = self.head_hidden_size = before
@@ -229,7 +234,8 @@ class CvT(nn.Module):
         self.head_drop = nn.Dropout(drop_rate)
         self.head = nn.Linear(before, num_classes)
         self.apply(_initialise)
-        nn.init.trunc_normal_(self.stages[-1].class_token, std=0.02)
+        if (token := stages[-1].class_token) is not None:
+            nn.init.trunc_normal_(token, std=0.02)
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Tokens of the last stage, (n, 1 + m, width), of (n, channels, layers, cells) images."""
@@ -251,8 +257,14 @@ class CvT(nn.Module):
         return self.head
 
 
+def _pair(sides: Sequence[int]) -> tuple[int, int]:
+    """Layers and cells as the tuple that torch asks for."""
+    rows, columns = sides
+    return rows, columns
+
+
 def _initialise(module: nn.Module) -> None:
-    """Truncated normal weights of width 0.02 in linear layers, without bias, as in the original."""
+    """Draw the weights of linear layers from a truncated normal of width 0.02, biases 0, as in the original."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=0.02)
         nn.init.zeros_(module.bias)
@@ -265,15 +277,16 @@ def _check_stages(
     heads: Sequence[int],
     kernels: Sequence[Sequence[int]],
     strides: Sequence[Sequence[int]],
+    paddings: Sequence[Sequence[int]],
 ) -> None:
-    numbers = {len(option) for option in (widths, depths, heads, kernels, strides)}
+    numbers = {len(option) for option in (widths, depths, heads, kernels, strides, paddings)}
     if len(numbers) != 1 or 0 in numbers:
-        raise ModelError("widths, depths, heads, kernels and strides of a CvT need one entry for each stage")
+        raise ModelError("widths, depths, heads, kernels, strides and paddings of a CvT need one entry for each stage")
     if odd := [(width, head) for width, head in zip(widths, heads, strict=True) if width % head]:
         raise ModelError(f"width {odd[0][0]} of a CvT stage is not a multiple of its {odd[0][1]} heads")
     size = list(img_size)
-    for kernel, stride in zip(kernels, strides, strict=True):
-        size = [(side - k) // s + 1 for side, k, s in zip(size, kernel, stride, strict=True)]
+    for kernel, stride, padding in zip(kernels, strides, paddings, strict=True):
+        size = [(side + 2 * p - k) // s + 1 for side, k, s, p in zip(size, kernel, stride, padding, strict=True)]
         if min(size) < 1:
             raise ModelError(f"images of {img_size[0]} x {img_size[1]} cells are too small for the kernels of this CvT")
 

@@ -7,7 +7,6 @@ them, and :func:`create` checks names and options before anything is built.
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,9 @@ import torch
 from timm.models import build_model_with_cfg, model_entrypoint, resolve_pretrained_cfg
 from torch import nn
 
+from . import padding
+from .errors import ModelError, forbid_unknown, suggest
+
 __all__ = ["ModelError", "ModelInfo", "build", "count_parameters", "create", "default_cfg", "list_models", "options_of"]
 
 PREFIX = "ecal_"
@@ -26,11 +28,7 @@ PREFIX = "ecal_"
 _TIMM_ARGUMENTS = {"pretrained_cfg", "pretrained_cfg_overlay", "cache_dir"}
 
 # Arguments that `create` sets from the input size, or that say where weights come from.
-_NOT_OPTIONS = {"pretrained", "in_chans", "img_size"}
-
-
-class ModelError(ValueError):
-    """A model that does not exist, or cannot be made as asked."""
+_NOT_OPTIONS = {"pretrained", "in_chans", "img_size", "num_classes"}
 
 
 @dataclass(frozen=True)
@@ -42,14 +40,17 @@ class ModelInfo:
     name : str
         Name in timm's registry.
     parameters : int
-        Trainable parameters at one 18 x 72 image and one output.
+        Trainable parameters with one output.
     description : str
         What it is, in a sentence.
+    input_size : tuple of 3 int
+        Channels, layers and cells of the input that it is made for.
     """
 
     name: str
     parameters: int
     description: str
+    input_size: tuple[int, int, int]
 
 
 def default_cfg(**changes: Any) -> dict[str, Any]:
@@ -81,7 +82,8 @@ def build(
     ModelError
         If an argument is unknown, or the weights have another number of channels or outputs than the model.
     """
-    _forbid_unknown(variant, set(timm_arguments) - _TIMM_ARGUMENTS)
+    if unread := set(timm_arguments) - _TIMM_ARGUMENTS:
+        forbid_unknown(variant, unread, options_of(variant))
     if pretrained:
         source = {key: timm_arguments.get(key) for key in ("pretrained_cfg", "pretrained_cfg_overlay")}
         cfg = resolve_pretrained_cfg(variant, **source)
@@ -94,15 +96,16 @@ def build(
     return build_model_with_cfg(model_class, variant, pretrained, **timm_arguments, **options)
 
 
-def create(name: str, *, input_size: Sequence[int] = (1, 18, 72), num_classes: int = 1, **options: Any) -> nn.Module:
-    """Make a model of this package, with fresh weights.
+def create(name: str, *, input_size: Sequence[int] | None = None, num_classes: int = 1, **options: Any) -> nn.Module:
+    """Make a model, with fresh weights.
 
     Parameters
     ----------
     name : str
-        One of :func:`list_models`, for example ``"ecal_simple_cnn"``.
-    input_size : sequence of 3 int
-        Channels, layers and cells of the input.
+        One of :func:`list_models`, for example ``"ecal_simple_cnn"``, or one of timm's own with ``timm:`` before its
+        name, for example ``"timm:convnext_atto"``; its images are padded, see :class:`ecalnb.models.PaddedModel`.
+    input_size : sequence of 3 int, optional
+        Channels, layers and cells of the input; by default what the model is made for, (1, 18, 72) for timm's.
     num_classes : int
         Number of outputs; one logit unless told otherwise.
     **options
@@ -124,11 +127,12 @@ def create(name: str, *, input_size: Sequence[int] = (1, 18, 72), num_classes: i
     >>> ecalnb.models.count_parameters(ecalnb.models.create("ecal_simple_cnn"))
     106317
     """
-    known = options_of(name)
-    _forbid_unknown(name, set(options) - set(known), known)
-    channels, *image = (int(size) for size in input_size)
+    forbid_unknown(name, options, options_of(name))
+    channels, *image = (int(size) for size in input_size or _own_input_size(name))
     if len(image) != 2 or min(channels, *image) < 1:
-        raise ModelError(f"input size {tuple(input_size)} of {name} is not (channels, layers, cells)")
+        raise ModelError(f"input size {tuple(input_size or ())} of {name} is not (channels, layers, cells)")
+    if name.startswith(padding.PREFIX):
+        return padding.create_padded(name, channels, image, num_classes, options)
     arguments: dict[str, Any] = {"in_chans": channels, "num_classes": num_classes, **options}
     if "img_size" in inspect.signature(model_entrypoint(name)).parameters:
         arguments["img_size"] = tuple(image)
@@ -143,15 +147,16 @@ def options_of(name: str) -> dict[str, Any]:
     ModelError
         If there is no such model.
     """
+    if name.startswith(padding.PREFIX):
+        return padding.padded_options(name)
     names = timm.list_models(f"{PREFIX}*")
     if name not in names:
-        close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"there are {', '.join(names)}"
-        raise ModelError(f"no model is called {name!r}; {hint}")
+        others = f"there are {', '.join(names)}, and timm's own as {padding.PREFIX}<name>"
+        raise ModelError(f"no model is called {name!r}; {suggest(name, names, others)}")
     return {
         parameter.name: parameter.default
         for parameter in inspect.signature(model_entrypoint(name)).parameters.values()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in _NOT_OPTIONS | {"num_classes"}
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and parameter.name not in _NOT_OPTIONS
     }
 
 
@@ -162,7 +167,7 @@ def list_models() -> list[ModelInfo]:
         with torch.device("meta"):  # sizes only: no memory, no random numbers
             parameters = count_parameters(create(name))
         text = inspect.getdoc(model_entrypoint(name)) or ""
-        models.append(ModelInfo(name, parameters, text.splitlines()[0] if text else ""))
+        models.append(ModelInfo(name, parameters, text.splitlines()[0] if text else "", _own_input_size(name)))
     return models
 
 
@@ -171,9 +176,7 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
-def _forbid_unknown(name: str, unknown: set[str], known: Mapping[str, Any] | None = None) -> None:
-    """Refuse options that the architecture would not read."""
-    if unknown:
-        known = options_of(name) if known is None else known
-        options = ", ".join(known) or "none"
-        raise ModelError(f"{name} has no option {', '.join(sorted(unknown))}; its options are {options}")
+def _own_input_size(name: str) -> tuple[int, int, int]:
+    """Channels, layers and cells of the input that a model is made for."""
+    cfg = default_cfg() if name.startswith(padding.PREFIX) else timm.get_pretrained_cfg(name).to_dict()
+    return cfg["input_size"]

@@ -1,0 +1,47 @@
+"""Weights that come with the package.
+
+They are called ``<model>.<tag>``, as in timm: ``ecal_simple_cnn.fast`` was trained on the fast simulation,
+``ecal_simple_cnn.geant4`` on the packaged Geant4 events. Each is a safetensors file with a JSON file beside it that
+says what it was trained on, for how long, and how it did on its validation events.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from .._toml import near
+from .registry import ModelError
+
+__all__ = ["FOLDER", "list_weights", "weights_file"]
+
+FOLDER = Path(__file__).parent.parent / "weights"
+
+
+def list_weights(model: str = "") -> list[str]:
+    """Names of the packaged weights, of one model or of all."""
+    names = sorted(path.name.removesuffix(".safetensors") for path in FOLDER.glob("*.safetensors"))
+    return [name for name in names if not model or name.partition(".")[0] == model]
+
+
+def weights_file(name: str) -> Path:
+    """Find packaged weights.
+
+    Parameters
+    ----------
+    name : str
+        Of the weights, ``<model>.<tag>``.
+
+    Returns
+    -------
+    Path
+        The safetensors file.
+
+    Raises
+    ------
+    ModelError
+        If there are none of this name.
+    """
+    names = list_weights()
+    if name not in names:
+        raise ModelError(f"no packaged weights are called {name!r}; there are {', '.join(names)}{near(name, names)}")
+    return FOLDER / f"{name}.safetensors"
