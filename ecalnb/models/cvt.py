@@ -164,7 +164,7 @@ class Stage(nn.Module):
         """Map (n, channels, rows, columns) to a map; with a class token to all tokens (n, 1 + m, dim)."""
         tokens, size = self.embedding(x)
         if self.class_token is not None:
-            tokens = torch.cat([self.class_token.expand(len(tokens), -1, -1), tokens], dim=1)
+            tokens = torch.cat([self.class_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         for block in self.blocks:
             tokens = block(tokens, size)
         return tokens if self.class_token is not None else tokens.transpose(1, 2).unflatten(2, size)
