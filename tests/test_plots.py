@@ -270,3 +270,43 @@ def test_template_fit_stacks_the_expected_events():
     assert "electron" in ax.get_legend().get_texts()[0].get_text()
     assert ax.get_ylim()[1] > fit.counts.max()
     plt.close(fig)
+
+
+def test_a_model_has_one_style_whatever_its_weights():
+    assert plots.model_style("ecal_cvt.fast") == plots.model_style("ecal_cvt")
+    assert plots.model_style("ecal_cvt")["label"] == "CvT"
+    assert plots.model_style("mine")["label"] == "mine"
+
+
+def test_rejections_of_models_stand_in_rows(ax):
+    table = pd.DataFrame(
+        {
+            "model": ["ecal_cvt", "shower_bdt", "mine"],
+            "rejection": [np.inf, 100.0, 20.0],
+            "low_total": [400.0, 50.0, 10.0],
+            "high_total": [np.inf, np.inf, 40.0],
+            "is_limit": [True, False, False],
+        }
+    )
+    plots.rejection_rows(ax, table, label="simulation")
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["CvT", "BDT, 19 variables", "mine"]
+    open_ends, points, limits = ax.lines
+    np.testing.assert_allclose(points.get_xydata(), [[100, 1], [20, 2]])
+    np.testing.assert_allclose(limits.get_xydata(), [[400, 0]])
+    np.testing.assert_allclose(open_ends.get_ydata(), [0, 1])
+    ax.figure.canvas.draw()
+    low, high = ax.get_xlim()
+    assert low < 10
+    assert high > 800
+    assert ax.get_legend_handles_labels()[1] == ["simulation"]
+
+
+def test_factors_stand_beside_published_ones(ax):
+    table = pd.DataFrame(
+        {"model": ["ecal_resnet10", "ecal_simple_cnn"], "factor": [2.0, np.nan], "low": [1.5, 1.0], "high": [3.0, 1.0]}
+    )
+    plots.factor_rows(ax, table, label="here", published={"ecal_resnet10": 25, "ecal_simple_cnn": 74})
+    published = next(line for line in ax.lines if line.get_label() == "published")
+    np.testing.assert_allclose(published.get_xydata(), [[25, 0]])
+    (segments,) = (bar.get_segments() for bar in ax.containers[0].lines[2])
+    np.testing.assert_allclose(segments[0][:, 0], [1.5, 3])

@@ -6,6 +6,7 @@ One function a figure: it draws into an ``ax``, labels its axes with units and r
 
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
 from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_distribution
+from .comparison import factor_rows, model_style, rejection_rows
 from .flight import template_fit
 from .judges import auc_against, auc_dependence, auc_overview, judge_scores
 from .spectra import counts_map, energy_momentum, log_edges, spectrum
@@ -27,13 +28,16 @@ __all__ = [
     "correlation_comparison",
     "counts_map",
     "energy_momentum",
+    "factor_rows",
     "judge_scores",
     "log_edges",
     "loss_curves",
+    "model_style",
     "profile_comparison",
     "quantity_differences",
     "rejection_curve",
     "rejection_in_bins",
+    "rejection_rows",
     "save",
     "score_distribution",
     "source_label",

@@ -1,0 +1,195 @@
+"""The weights that come with the package: made from nothing, one training after the other."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+from scipy.special import expit
+
+from .._toml import DATA, check_keys, near, read_toml
+from ..simulation.fingerprint import parameters_fingerprint
+from ..store import Store
+from ..training import EcalDataModule, Recipe, TrainingRun, load_weights, save_weights, train
+from . import WorkflowError, ensure
+from .stores import find_dataset
+
+__all__ = ["PackagedTraining", "load_trainings", "package", "train_all_weights"]
+
+log = logging.getLogger(__name__)
+
+LARGEST_CHANGE = 1e-3
+"""Weights are kept in half precision where no score (0 to 1) of the validation events looked at moves by this much."""
+
+LOOKED_AT = 2000
+
+
+@dataclass(frozen=True)
+class PackagedTraining:
+    """How one of the packaged weights is made.
+
+    Parameters
+    ----------
+    name : str
+        Of the weights, ``<model>.<tag>``.
+    dataset, scale : str
+        The events: a dataset, and the scale of its production.
+    recipe : str
+        Recipe of the training.
+    seed : int
+        Seed of the training.
+    settings : dict
+        What differs from the recipe.
+    """
+
+    name: str
+    dataset: str
+    scale: str
+    recipe: str
+    seed: int
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def model(self) -> str:
+        """Name of the architecture."""
+        return self.name.partition(".")[0]
+
+
+def load_trainings(path: str | Path | None = None) -> dict[str, PackagedTraining]:
+    """Read how the packaged weights are made, by name.
+
+    Raises
+    ------
+    ValueError
+        If the file (the packaged ``weights.toml`` unless told) has an unknown key.
+    """
+    path = DATA / "weights.toml" if path is None else Path(path)
+    trainings = {}
+    for tag, content in read_toml(path).items():
+        keys = ("description", "dataset", "scale", "recipe", "seed", "settings", "models")
+        check_keys(content, keys, f"{path}, [{tag}]", required=("dataset", "scale", "recipe", "seed", "models"))
+        shared = {key: content[key] for key in ("dataset", "scale", "recipe", "seed")}
+        for model, own in content["models"].items():
+            name = f"{model}.{tag}"
+            trainings[name] = PackagedTraining(name, **shared, settings={**content.get("settings", {}), **own})
+    return trainings
+
+
+def train_all_weights(
+    output: str | Path,
+    names: Iterable[str] = (),
+    *,
+    device: str = "auto",
+    threads: int | None = None,
+    path: str | Path | None = None,
+) -> list[Path]:
+    """Make the packaged weights from nothing: simulate, convert, train and package.
+
+    Whatever is whole already is not made again, and a training that was stopped goes on.
+
+    Parameters
+    ----------
+    output : str or Path
+        Folder of the productions, stores and runs; the weights end up in its folder ``weights``.
+    names : iterable of str
+        Only these weights; all unless told.
+    device : {"auto", "cpu", "cuda", "mps"}
+        Where to compute.
+    threads : int, optional
+        Threads of torch.
+    path : str or Path, optional
+        Another file than the packaged ``weights.toml``.
+
+    Returns
+    -------
+    list of Path
+        The safetensors files.
+
+    Raises
+    ------
+    WorkflowError
+        If there are no such weights, or the events could not be made.
+    TrainingError
+        If a training failed.
+    """
+    output = Path(output)
+    trainings = load_trainings(path)
+    for name in (names := list(names) or list(trainings)):
+        if name not in trainings:
+            raise WorkflowError(
+                f"no packaged weights are called {name!r}; there are {', '.join(trainings)}{near(name, trainings)}"
+            )
+    files = []
+    for number, training in enumerate((trainings[name] for name in names), 1):
+        log.info("%s (%d of %d)", training.name, number, len(names))
+        store = Store(ensure(f"stores/{training.dataset}", output, training.scale))
+        run = train(
+            store,
+            training.model,
+            output / "runs" / training.name,
+            recipe=training.recipe,
+            seed=training.seed,
+            device=device,
+            threads=threads,
+            **training.settings,
+        )
+        files.append(package(run, store, output / "weights", training))
+    return files
+
+
+def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTraining) -> Path:
+    """Write the weights of a run as they come with the package: in half precision where the scores bear it.
+
+    Returns
+    -------
+    Path
+        The safetensors file, ``folder / <model>.<tag>.safetensors``.
+    """
+    path = folder / f"{training.name}.safetensors"
+    tensors = load_file(run.weights)
+    # Biases and the moments of batch normalisation are few, and some too small for half precision.
+    half = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in tensors.items()}
+    info = {
+        **{key: value for key, value in run.info.items() if key not in ("format", "environment")},
+        "dataset": {"name": training.dataset, "scale": training.scale, "simulation": _simulations(training)},
+        "training": {**run.info["environment"], **run.info.get("training", {})},
+        "precision": {"stored": "float16", "largest score change": _largest_change(run, half, store)},
+    }
+    if info["precision"]["largest score change"] >= LARGEST_CHANGE:
+        info["precision"]["stored"], half = "float32", tensors
+    folder.mkdir(parents=True, exist_ok=True)
+    save_weights(path, half, info)
+    log.info("%s: %s, %.1f MB", path, info["precision"], path.stat().st_size / 1e6)
+    return path
+
+
+def _simulations(training: PackagedTraining) -> dict[str, Any]:
+    """Say which simulations made the events, with the hash of the parameters where they are ours."""
+    parts = find_dataset(training.dataset).parts()
+    made_here = any(part.production is not None for part in parts)
+    return {
+        "fingerprint": parameters_fingerprint() if made_here else None,
+        **{part.name: part.simulation or part.production.description for part in parts},
+    }
+
+
+def _largest_change(run: TrainingRun, half: dict[str, torch.Tensor], store: Store) -> float:
+    """Largest change of a validation event's score when the weights are rounded to `half`."""
+    exact, rounded = (load_weights(run.path, name=name) for name in ("exact", "rounded"))
+    rounded.model.load_state_dict({name: tensor.float() for name, tensor in half.items()})
+    recipe = Recipe(**run.info["recipe"])
+    rows = EcalDataModule(store, recipe, inputs=exact.inputs).rows["validation"][:LOOKED_AT]
+    columns = store.table(list(exact.inputs.columns))
+    largest = 0.0
+    for some in np.array_split(rows, -(-len(rows) // 128)):
+        batch = {name: torch.from_numpy(columns[name].to_numpy(np.float32)[some]) for name in columns}
+        batch["cells"] = torch.from_numpy(store.dense(some))
+        first, second = (expit(classifier.logits(batch).numpy()) for classifier in (exact, rounded))
+        largest = max(largest, float(np.abs(first - second).max()))
+    return largest
