@@ -144,7 +144,7 @@ def ecal_svm(
     num_classes: int = 1,
     img_size: Sequence[int] = (18, 72),
     features: int = 4096,
-    length_scale: float = 4.0,
+    length_scale: float = 10.0,
     drop_rate: float = 0.0,
     **timm_arguments: Any,
 ) -> nn.Module:
