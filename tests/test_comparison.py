@@ -29,12 +29,12 @@ def true_factor(separations, efficiency):
 
 def test_the_factor_is_the_ratio_of_two_rejections():
     signal, background = toy(np.random.default_rng(1))
-    weights = np.random.default_rng(2).uniform(0.5, 2, 4000)
-    table = rejection_factors(signal, background, "first", 0.8, weights=weights, n_replicas=100)
+    weights = [np.random.default_rng(2).uniform(0.5, 2, number) for number in (1000, 4000)]
+    table = rejection_factors(signal, background, "first", 0.8, weights=tuple(weights), n_replicas=100)
     assert list(table) == list(FACTOR_COLUMNS)
     (row,) = table.to_dict("records")
     ratio = [
-        rejection_curve(signal[name], background[name], [0.8], weights=(None, weights))["rejection"][0]
+        rejection_curve(signal[name], background[name], [0.8], weights=tuple(weights))["rejection"][0]
         for name in ("first", "second")
     ]
     assert row["factor"] == pytest.approx(ratio[0] / ratio[1])
@@ -45,8 +45,8 @@ def test_replicas_are_those_of_drawing_events_one_by_one():
     rng = np.random.default_rng(3)
     # Rounded, so that scores are equal now and then.
     signal, background = rng.normal(1, 1, (2, 50)).round(1), rng.normal(0, 1, (2, 80)).round(1)
-    weights = rng.uniform(0.5, 2, 80)
-    passed = _replicas(signal, background, weights, 0.7, 20, np.random.default_rng(4))
+    weights = [rng.uniform(0.5, 2, number) for number in (50, 80)]
+    passed = _replicas(signal, background, *weights, 0.7, 20, np.random.default_rng(4))
     again = np.random.default_rng(4)
     electrons = again.multinomial(50, np.full(50, 1 / 50), size=20)
     protons = again.multinomial(80, np.full(80, 1 / 80), size=20)
@@ -57,9 +57,9 @@ def test_replicas_are_those_of_drawing_events_one_by_one():
                 drawn,
                 np.repeat(background[model], protons[replica]),
                 [0.7],
-                weights=(None, np.repeat(weights, protons[replica])),
+                weights=(np.repeat(weights[0], electrons[replica]), np.repeat(weights[1], protons[replica])),
             )
-            expected = np.sum(weights * protons[replica]) / curve["rejection"][0]
+            expected = np.sum(weights[1] * protons[replica]) / curve["rejection"][0]
             assert passed[replica, model] == pytest.approx(expected)
 
 
@@ -115,7 +115,7 @@ def test_no_proton_left_is_a_limit():
         ({"efficiency": 0.0}, "efficiency is 0"),
         ({"efficiency": 90}, "efficiency is 90"),
         ({"n_replicas": 10}, "n_replicas is 10"),
-        ({"weights": [1.0]}, "hold 1 numbers"),
+        ({"weights": (None, [1.0])}, "hold 1 numbers"),
         ({"scores_signal": {"first": [1.0, 2.0], "second": [1.0]}}, r"scores of \[1, 2\] signal events"),
     ],
 )

@@ -21,6 +21,7 @@ from .scores import ROUNDING, SortedScores, check_numbers
 __all__ = ["FACTOR_COLUMNS", "rejection_factors"]
 
 Name = TypeVar("Name", bound=Hashable)
+Weights = tuple[npt.ArrayLike | None, npt.ArrayLike | None]
 
 FACTOR_COLUMNS = {
     "model": "the model that the reference is compared with",
@@ -43,7 +44,7 @@ def rejection_factors(
     reference: Name,
     efficiency: float = 0.90,
     *,
-    weights: npt.ArrayLike | None = None,
+    weights: Weights | None = None,
     level: float = 0.68,
     n_replicas: int = 1000,
     seed: int = 1,
@@ -58,8 +59,8 @@ def rejection_factors(
         The model that the others are compared with.
     efficiency : float
         Electron efficiency, set for each model in each replica.
-    weights : array_like, shape (m,), optional
-        Weights of the protons.
+    weights : tuple of array_like or None, optional
+        ``(weights_signal, weights_background)``, shapes (n,) and (m,); either may be None for events of equal weight.
     level : float
         Confidence level of the intervals, central quantiles of the replicas.
     n_replicas : int
@@ -91,12 +92,13 @@ def rejection_factors(
     level = check_level(level)
     signal = _matrix(scores_signal, "signal")
     background = _matrix(scores_background, "background")
-    n_events = background.shape[1]
-    w = np.ones(n_events) if weights is None else check_numbers(weights, "weights of the background", n_events)
+    w_signal, w_background = weights or (None, None)
+    v = _weights(w_signal, signal.shape[1], "signal")
+    w = _weights(w_background, background.shape[1], "background")
     names = list(scores_signal)
-    thresholds = np.array([float(SortedScores(row, "signal").threshold(efficiency)) for row in signal])
+    thresholds = np.array([float(SortedScores(row, "signal", v).threshold(efficiency)) for row in signal])
     passes = background >= thresholds[:, None]
-    passed = _replicas(signal, background, w.astype(float), efficiency, n_replicas, np.random.default_rng(seed))
+    passed = _replicas(signal, background, v, w, efficiency, n_replicas, np.random.default_rng(seed))
     first = names.index(reference)
     unit = float(w.mean()) / 2
     rows = []
@@ -113,6 +115,12 @@ def rejection_factors(
     return pd.DataFrame(rows, columns=list(FACTOR_COLUMNS))
 
 
+def _weights(weights: npt.ArrayLike | None, length: int, name: str) -> FloatArray:
+    return (
+        np.ones(length) if weights is None else check_numbers(weights, f"weights of the {name}", length).astype(float)
+    )
+
+
 def _matrix(scores: Mapping[Name, npt.ArrayLike], name: str) -> FloatArray:
     """Scores of all models, (models, events)."""
     rows = [check_numbers(values, f"scores of {model} for the {name}") for model, values in scores.items()]
@@ -124,7 +132,8 @@ def _matrix(scores: Mapping[Name, npt.ArrayLike], name: str) -> FloatArray:
 def _replicas(
     signal: FloatArray,
     background: FloatArray,
-    weights: FloatArray,
+    weights_signal: FloatArray,
+    weights_background: FloatArray,
     efficiency: float,
     n_replicas: int,
     rng: np.random.Generator,
@@ -135,14 +144,13 @@ def _replicas(
     order = np.argsort(-background, axis=1)
     passed = np.zeros((n_replicas, len(signal)))
     step = max(1, _CHUNK // (n + m))
-    wanted = efficiency * n * (1 - ROUNDING)
     for start in range(0, n_replicas, step):
         size = min(step, n_replicas - start)
-        electrons = rng.multinomial(n, np.full(n, 1 / n), size=size)
-        protons = rng.multinomial(m, np.full(m, 1 / m), size=size) * weights
+        electrons = rng.multinomial(n, np.full(n, 1 / n), size=size) * weights_signal
+        protons = rng.multinomial(m, np.full(m, 1 / m), size=size) * weights_background
         for model in range(len(signal)):
             above = np.cumsum(electrons[:, falling[model]], axis=1)
-            position = (above < wanted).sum(axis=1)
+            position = (above < efficiency * above[:, -1:] * (1 - ROUNDING)).sum(axis=1)
             threshold = signal[model, falling[model]][position]
             ranked = np.cumsum(protons[:, order[model]], axis=1)
             number = np.searchsorted(-background[model, order[model]], -threshold, side="right")
