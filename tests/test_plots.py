@@ -310,3 +310,18 @@ def test_factors_stand_beside_published_ones(ax):
     np.testing.assert_allclose(published.get_xydata(), [[25, 0]])
     (segments,) = (bar.get_segments() for bar in ax.containers[0].lines[2])
     np.testing.assert_allclose(segments[0][:, 0], [1.5, 3])
+
+
+def test_a_curve_has_bars_where_they_are_asked_for(ax):
+    curve = pd.DataFrame(
+        {
+            "efficiency": [0.6, 0.7, 0.9],
+            "rejection": [90.0, 50.0, 30.0],
+            "low_total": [60.0, 40.0, 20.0],
+            "high_total": [120.0, 70.0, 45.0],
+            "is_limit": [False] * 3,
+        }
+    )
+    plots.rejection_curve(ax, curve, bars_at=(0.6, 0.9), shift=2)
+    (segments,) = (bar.get_segments() for bar in ax.containers[0].lines[2])
+    np.testing.assert_allclose(segments, [[[61, 60], [61, 120]], [[91, 20], [91, 45]]])

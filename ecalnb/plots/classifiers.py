@@ -138,7 +138,14 @@ def _rejection_axis(ax: Axes, table: pd.DataFrame) -> None:
 
 
 def rejection_curve(
-    ax: Axes, curve: pd.DataFrame, *, label: str | None = None, color: str | None = None, linestyle: str = "-"
+    ax: Axes,
+    curve: pd.DataFrame,
+    *,
+    label: str | None = None,
+    color: str | None = None,
+    linestyle: str = "-",
+    bars_at: Sequence[float] = (),
+    shift: int = 0,
 ) -> list[Artist]:
     """Draw proton rejection against electron efficiency with its interval.
 
@@ -153,6 +160,10 @@ def rejection_curve(
         uncertainty of the threshold.
     label, color, linestyle : str, optional
         Entry in the legend, colour, and line of the measured part.
+    bars_at : sequence of float, optional
+        Efficiencies at which the interval is drawn as a bar, instead of a band: for more than a few models.
+    shift : int
+        Number of the model: its bars stand a little beside those of the others.
 
     Returns
     -------
@@ -168,7 +179,13 @@ def rejection_curve(
     artists: list[Artist] = [line]
     # An interval without an upper end goes off the top of the axes, which end at ten times the highest rejection.
     top = np.where(np.isfinite(high), high, 1000 * np.maximum(rejection, low))
-    artists.append(ax.fill_between(percent, low, top, where=~limit, color=drawn, alpha=0.2, lw=0))
+    if len(bars_at):
+        at = np.flatnonzero(~limit & np.isclose(efficiency[:, None], bars_at).any(axis=1))
+        yerr = [rejection[at] - low[at], top[at] - rejection[at]]
+        bars: Any = ax.errorbar(percent[at] + 0.5 * shift, rejection[at], yerr, fmt="o", ms=3, lw=1.2, color=drawn)
+        artists += bars.get_children()
+    else:
+        artists.append(ax.fill_between(percent, low, top, where=~limit, color=drawn, alpha=0.2, lw=0))
     if limit.any():
         artists += ax.plot(percent, np.where(limit, low, np.nan), ls="--", lw=1, color=drawn)
         # Models often share a limit, all protons being gone; arrows of later curves stand beside those of earlier ones.
