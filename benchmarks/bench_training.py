@@ -24,7 +24,7 @@ import torch
 from ecalnb import models
 from ecalnb.showers import Showers
 from ecalnb.store import from_showers
-from ecalnb.training import EcalDataModule, EcalTask, ImageInputs, Recipe, make_loss, predict, train
+from ecalnb.training import EcalDataModule, EcalTask, MergedInputs, Recipe, make_loss, predict, train
 
 EVENTS = 20_000
 BATCH = 128
@@ -56,7 +56,7 @@ def cpu_time(function: Callable[[], object]) -> float:
 
 def steps(batches: Iterable[dict[str, torch.Tensor]]) -> None:
     """Train the small CNN on some batches, without Lightning."""
-    task = EcalTask(models.create("ecal_simple_cnn"), ImageInputs(), make_loss("weighted_bce", 1, 2))
+    task = EcalTask(models.create("ecal_simple_cnn"), MergedInputs(), make_loss("weighted_bce", 1, 2))
     optimiser = task.configure_optimizers()
     for batch in batches:
         loss = task.loss(task(batch), batch)
@@ -83,7 +83,7 @@ def main() -> None:
                 yield {"cells": cells[part], "target": target[part]}
 
         def lightning(epochs: int) -> None:
-            train(store, output=Path(folder) / "run", recipe="paper", max_epochs=epochs, resume=False, threads=1)
+            train(store, output=Path(folder) / "run", recipe=Recipe(), max_epochs=epochs, resume=False, threads=1)
 
         def exhaust(batches: Iterable[object]) -> None:
             for _ in batches:

@@ -36,7 +36,7 @@ def make_weights(path: Path, seed: int, normalisation: str = "log", geometry: Ca
     info = {
         "model": "ecal_simple_cnn",
         "model_options": {},
-        "inputs": {"name": "image", "normalisation": normalisation},
+        "inputs": {"name": "merged", "normalisation": normalisation},
         "geometry": geometry_to_dict(geometry),
     }
     save_weights(path, model.state_dict(), info)

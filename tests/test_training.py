@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -17,39 +16,32 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from sklearn.metrics import log_loss, roc_auc_score
+from sklearn.metrics import roc_auc_score
 from torch import nn
 from toy_training import toy_showers
 
 from ecalnb import models
-from ecalnb.geometry import AMS
 from ecalnb.showers import Showers
 from ecalnb.store import Store, from_showers
 from ecalnb.training import (
-    NORMALISATIONS,
     BatchLoader,
     EcalDataModule,
-    ImageInputs,
+    MergedInputs,
     Outputs,
     Recipe,
     TrainingError,
     TrainingRun,
     _runtime,
     fit,
-    inputs_from,
-    list_recipes,
     load_weights,
     make_loss,
-    parse_settings,
     predict,
-    resolve_recipe,
     train,
 )
-from ecalnb.training.augment import make_augmentation
 from ecalnb.training.task import EcalTask
 
 QUICK: dict[str, Any] = {
-    "recipe": "paper",
+    "recipe": Recipe(),
     "batch_size": 32,
     "learning_rate": 1e-3,
     "threads": 1,
@@ -71,207 +63,6 @@ def store(showers: Showers, tmp_path_factory: pytest.TempPathFactory) -> Store:
 def run(store: Store, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     """A small finished training."""
     return train(store, output=tmp_path_factory.mktemp("runs") / "toy_cnn", max_epochs=6, **QUICK)
-
-
-# --- recipes ---------------------------------------------------------------------------------------------------------
-
-
-def test_paper_recipe_has_the_published_hyper_parameters() -> None:
-    recipe = resolve_recipe("paper", "ecal_simple_cnn")
-    assert (recipe.batch_size, recipe.optimiser, recipe.learning_rate) == (128, "adam", 1e-4)
-    assert (recipe.loss, recipe.patience, recipe.tolerance) == ("weighted_bce", 20, 1e-5)
-
-
-@pytest.mark.parametrize("name", list_recipes())
-def test_packaged_recipes_fit_every_model(name: str) -> None:
-    assert list_recipes()[name]
-    for model in models.list_models():
-        recipe = resolve_recipe(name, model.name)
-        models.create(model.name, **recipe.model_options)
-        inputs_from({"name": recipe.inputs, "normalisation": recipe.normalisation})
-        make_augmentation(recipe.augmentation, AMS)
-        make_loss(recipe.loss, 1, 1)
-
-
-def test_override_wins_over_model_over_recipe_over_default(tmp_path: Path) -> None:
-    path = tmp_path / "own.toml"
-    path.write_text(
-        """
-        [mine]
-        batch_size = 64
-        learning_rate = 1e-2
-        patience = 3
-        model_options = { drop_rate = 0.1, hidden = 50 }
-        [mine.models.ecal_simple_cnn]
-        learning_rate = 1e-3
-        model_options = { drop_rate = 0.2 }
-        """
-    )
-    recipe = resolve_recipe(path, "ecal_simple_cnn", {"patience": 7, "model_options": {"hidden": 60}})
-    assert (recipe.name, recipe.batch_size, recipe.learning_rate, recipe.patience) == ("mine", 64, 1e-3, 7)
-    assert recipe.model_options == {"drop_rate": 0.2, "hidden": 60}
-    assert recipe.tolerance == Recipe().tolerance
-    assert resolve_recipe(f"{path}:mine", "ecal_resnet10").learning_rate == 1e-2
-    assert resolve_recipe(recipe, overrides={"batch_size": 8}) == replace(recipe, batch_size=8)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"recipe": "papre"}, r"no recipe is called 'papre' .*did you mean 'paper'"),
-        ({"overrides": {"learning_rat": 1}}, r"unknown key 'learning_rat'.*did you mean 'learning_rate'"),
-        ({"overrides": {"learning_rate": "fast"}}, "learning_rate is 'fast'; expected a number"),
-        ({"overrides": {"batch_size": 1.5}}, "batch_size is 1.5; expected an integer"),
-        ({"overrides": {"batch_size": True}}, "batch_size is True; expected an integer"),
-        ({"overrides": {"batch_size": 0}}, "batch_size is 0; expected a positive number"),
-        ({"overrides": {"tolerance": -1}}, "tolerance is -1"),
-        ({"overrides": {"signal": [1]}}, r"signal is \[1\]; expected a list of texts"),
-        ({"overrides": {"background": "electron"}}, "label electron is both signal and background"),
-        ({"overrides": {"energy_min": 10, "energy_max": 5}}, "window 10.0 to 5.0 GeV is empty"),
-    ],
-)
-def test_wrong_settings_are_told(arguments: dict[str, Any], message: str) -> None:
-    with pytest.raises(TrainingError, match=message):
-        resolve_recipe(**{"recipe": "paper", **arguments})
-
-
-def test_unknown_key_in_a_file_is_an_error(tmp_path: Path) -> None:
-    for text in ("[a]\nbatchsize = 3\n", "[a]\n[a.models.ecal_simple_cnn]\nbatchsize = 3\n"):
-        (tmp_path / "own.toml").write_text(text)
-        with pytest.raises(TrainingError, match=r"own.toml, \[a.*unknown key 'batchsize'"):
-            resolve_recipe(tmp_path / "own.toml", "ecal_resnet10")
-    (tmp_path / "own.toml").write_text("[a]\n[b]\n")
-    with pytest.raises(TrainingError, match=r"holds 2 recipes \(a, b\)"):
-        resolve_recipe(tmp_path / "own.toml")
-
-
-def test_settings_from_the_command_line() -> None:
-    texts = ["learning_rate=3e-4", "signal=['electron']", "normalisation=raw", "model_options.drop_rate=0.1"]
-    assert parse_settings(texts) == {
-        "learning_rate": 3e-4,
-        "signal": ["electron"],
-        "normalisation": "raw",
-        "model_options": {"drop_rate": 0.1},
-    }
-    with pytest.raises(TrainingError, match="setting 'patience' is not of the form key=value"):
-        parse_settings(["patience"])
-
-
-# --- inputs, loss, augmentation --------------------------------------------------------------------------------------
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.floats(1e-6, 1e6), st.integers(0, 2**32 - 1))
-def test_normalisations_against_numpy(scale: float, seed: int) -> None:
-    cells = (np.random.default_rng(seed).exponential(size=(3, 18, 72)) * scale).astype(np.float32)
-    made = {name: ImageInputs(name)({"cells": torch.from_numpy(cells)}).numpy() for name in NORMALISATIONS}
-    assert all(image.shape == (3, 1, 18, 72) for image in made.values())
-    np.testing.assert_array_equal(made["raw"][:, 0], cells)
-    np.testing.assert_allclose(made["log"][:, 0], np.log1p(cells * 1e3) / np.log1p(1e3), rtol=1e-5, atol=1e-9)
-    np.testing.assert_allclose(made["fraction"].sum(axis=(1, 2, 3)), 100, rtol=1e-4)
-    np.testing.assert_allclose(made["fraction"][:, 0] * cells.sum(axis=(1, 2))[:, None, None] / 100, cells, rtol=1e-4)
-
-
-def test_log_scale_at_its_ends() -> None:
-    cells = torch.zeros(1, 18, 72)
-    cells[0, 0, :4] = torch.tensor([1e-13, 1.0, 20.0, -0.001])
-    image = ImageInputs("log")({"cells": cells})[0, 0, 0]
-    assert 0 < image[0] < 1e-9  # numerical dust stays dust
-    assert image[1] == pytest.approx(1)
-    assert image[2] == pytest.approx(1.4336, abs=1e-3)
-    assert image[3] == pytest.approx(-np.log(2) / np.log(1001))
-
-
-@pytest.mark.parametrize("name", NORMALISATIONS)
-def test_empty_image_is_zero(name: str) -> None:
-    assert not ImageInputs(name)({"cells": torch.zeros(2, 18, 72)}).any()
-
-
-def test_inputs_are_made_again_from_their_record() -> None:
-    inputs = ImageInputs("fraction")
-    assert inputs_from(json.loads(json.dumps(inputs.to_dict()))) == inputs
-    assert inputs.shape(AMS) == (1, 18, 72)
-    for record, message in (
-        ({"name": "imagee"}, "inputs are 'imagee'; expected one of image"),
-        ({"name": "image", "normalisation": "sqrt"}, "normalisation is 'sqrt'; expected one of raw, log, fraction"),
-        ({"name": "image", "width": 3}, r"inputs 'image' cannot have the settings \{'width': 3\}"),
-    ):
-        with pytest.raises(TrainingError, match=message):
-            inputs_from(record)
-
-
-@settings(deadline=None, max_examples=30)
-@given(st.integers(1, 60), st.integers(1, 60), st.integers(0, 2**32 - 1))
-def test_weighted_loss_against_sklearn(n_signal: int, n_background: int, seed: int) -> None:
-    loss = make_loss("weighted_bce", n_signal, n_background)
-    target = np.r_[np.ones(n_signal), np.zeros(n_background)]
-    logits = np.random.default_rng(seed).normal(scale=3, size=len(target))
-    weight = np.where(target == 1, 1 / n_signal, 1 / n_background)
-    expected = log_loss(target, 1 / (1 + np.exp(-logits)), sample_weight=weight, labels=[0, 1])
-    batch = {"target": torch.tensor(target, dtype=torch.float32)}
-    assert float(loss(torch.tensor(logits, dtype=torch.float32), batch)) == pytest.approx(expected, rel=1e-4)
-    assert float(loss(torch.zeros(len(target)), batch)) == pytest.approx(np.log(2), rel=1e-5)
-
-
-def test_losses_that_cannot_be() -> None:
-    with pytest.raises(TrainingError, match="loss is 'bce'; expected one of weighted_bce"):
-        make_loss("bce", 1, 1)
-    with pytest.raises(TrainingError, match="there are 0 signal and 5 background"):
-        make_loss("weighted_bce", 0, 5)
-
-
-def test_mirror_turns_whole_views(showers: Showers) -> None:
-    torch.manual_seed(3)
-    cells = torch.from_numpy(showers.images)
-    mirror = make_augmentation(["mirror"], AMS)
-    assert mirror is not None
-    mirrored = mirror(cells).numpy()
-    turned = {}
-    for view in ("x", "y"):
-        layers = AMS.layers(view)
-        same = (mirrored[:, layers] == showers.images[:, layers]).all(axis=(1, 2))
-        flipped = (mirrored[:, layers] == showers.images[:, layers, ::-1]).all(axis=(1, 2))
-        assert (same ^ flipped).all()
-        turned[view] = flipped
-        assert 0.4 < flipped.mean() < 0.6
-    assert 0.15 < (turned["x"] & turned["y"]).mean() < 0.35  # independent of each other
-    np.testing.assert_array_equal(cells.numpy(), showers.images)
-
-
-def test_shift_moves_whole_views() -> None:
-    torch.manual_seed(4)
-    cells = torch.zeros(300, 18, 72)
-    cells[:, :, 30] = torch.arange(1, 19.0)
-    shift = make_augmentation(["shift"], AMS)
-    assert shift is not None
-    moved = shift(cells).numpy()
-    np.testing.assert_array_equal(moved.sum(axis=2), cells.sum(2))  # nothing is lost in the middle
-    column = moved.argmax(axis=2) - 30
-    for view in ("x", "y"):
-        steps = column[:, AMS.layers(view)]
-        assert (steps == steps[:, :1]).all()
-        assert set(steps[:, 0]) == set(range(-8, 9))
-    assert not (column[:, AMS.layers("x")[0]] == column[:, AMS.layers("y")[0]]).all()
-
-
-def test_shift_loses_what_leaves_the_side() -> None:
-    torch.manual_seed(5)
-    cells = torch.zeros(200, 18, 72)
-    cells[:, :, 70] = 1
-    shift = make_augmentation(["shift"], AMS)
-    assert shift is not None
-    moved = shift(cells)
-    inside = moved.sum(2).numpy()
-    assert set(np.unique(inside)) == {0.0, 1.0}
-    assert not moved[:, :, : 70 - 8].any()  # and does not come back on the other
-
-
-def test_augmentations_that_cannot_be() -> None:
-    assert make_augmentation([], AMS) is None
-    with pytest.raises(TrainingError, match=r"augmentation 'miror' does not exist.*did you mean 'mirror'"):
-        make_augmentation(["miror"], AMS)
-    with pytest.raises(TrainingError, match="the inputs also use track_x"):
-        make_augmentation(["mirror"], AMS, ("track_x",))
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
@@ -423,6 +214,7 @@ def test_selection_of_the_wrong_shape(store: Store) -> None:
 def test_training_learns_and_leaves_everything(run: TrainingRun, store: Store) -> None:
     names = {path.relative_to(run.path).as_posix() for path in run.path.rglob("*") if path.is_file()}
     assert names == {
+        ".ecalnb.lock",
         "config.json",
         "metrics.csv",
         "weights.safetensors",
@@ -436,7 +228,7 @@ def test_training_learns_and_leaves_everything(run: TrainingRun, store: Store) -
     info = json.loads((run.path / "weights.json").read_text())
     assert info["model"] == "ecal_simple_cnn"
     assert info["parameters"] == 106_317
-    assert info["inputs"] == {"name": "image", "normalisation": "log"}
+    assert info["inputs"] == {"name": "merged", "normalisation": "log", "scalars": []}
     assert info["data"]["store"] == store.fingerprint()
     signal, background = info["data"]["events"]["train"].values()
     assert info["loss"]["signal_weight"] / info["loss"]["background_weight"] == pytest.approx(background / signal)
@@ -457,7 +249,7 @@ def test_numbers_of_the_validation_are_those_of_its_scores(run: TrainingRun, sto
 def test_kept_weights_are_the_best(run: TrainingRun, store: Store) -> None:
     best = run.history.loc[run.history["val_loss"].idxmin()]
     assert run.best["epoch"] == best["epoch"]
-    data = EcalDataModule(store, resolve_recipe("paper"))
+    data = EcalDataModule(store, Recipe())
     rows = data.rows["validation"]
     target = data.target[rows]
     logits = load_weights(run.path).logits({"cells": torch.from_numpy(store.dense(rows))}).double().numpy()
@@ -662,11 +454,11 @@ def test_penalty_with_weights_is_trained_and_not_exported(store: Store, tmp_path
 
 
 def test_columns_of_the_inputs_reach_the_model(showers: Showers, store: Store) -> None:
-    class Momentum(ImageInputs):
-        columns = ("momentum",)
+    class Momentum(MergedInputs):
+        own_columns = ("momentum",)
 
-        def __call__(self, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-            return super().__call__(batch) * batch["momentum"][:, None, None, None]
+        def image(self, cells: torch.Tensor, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+            return super().image(cells, batch) * batch["momentum"][:, None, None, None]
 
     inputs = Momentum("raw")
     data = EcalDataModule(store, Recipe(batch_size=16), inputs=inputs)

@@ -16,10 +16,10 @@ import pytest
 
 import ecalnb
 from ecalnb import ntuples, workflow
+from ecalnb._lock import folder_lock
 from ecalnb.store import Store
 from ecalnb.workflow.copies import working_copy
 from ecalnb.workflow.jobs import IN_RUNNER, THREAD_VARIABLES
-from ecalnb.workflow.lock import output_lock
 from ecalnb.workflow.series import file_of
 
 PARAMETERS = 'scale = "demo"\ndata_dir = None\noutput_dir = "output"\nseed = 1'
@@ -192,7 +192,7 @@ def test_a_second_run_waits_and_says_so(tmp_path: Path) -> None:
         args=(["metrics/01_one.json"], output),
         kwargs={"notebooks": folder, "cores": 1, "dry_run": True, "waiting": told.append},
     )
-    with output_lock(output):
+    with folder_lock(output):
         thread.start()
         wait_until(lambda: bool(told))
         time.sleep(0.5)

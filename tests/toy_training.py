@@ -17,10 +17,11 @@ import pandas as pd
 
 from ecalnb.geometry import AMS, Calorimeter
 from ecalnb.showers import Showers
+from ecalnb.training import Recipe
 
 SETTINGS: dict[str, Any] = {
     "model": "ecal_simple_cnn",
-    "recipe": "paper",
+    "recipe": Recipe(),
     "max_epochs": 3,
     "batch_size": 16,
     "learning_rate": 1e-3,
@@ -80,7 +81,7 @@ def main(store: str, run: str, moment: str, model: str = SETTINGS["model"]) -> N
 
         def replace_or_die(source: Path, target: Path) -> None:
             written.append(target)
-            if sum(path.name == "last.ckpt" for path in written) == 4:
+            if sum(Path(path).name == "last.ckpt" for path in written) == 4:
                 with open(source, "rb+") as file:
                     file.truncate(1000)
                 kill()

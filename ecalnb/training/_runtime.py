@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
+import sys
 import threading
 import warnings
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ import torch
 
 from .errors import TrainingError
 
-__all__ = ["DEVICES", "pick_device", "quiet_lightning", "reproducible", "thread_number"]
+__all__ = ["DEVICES", "check_processes", "one_voice", "pick_device", "quiet_lightning", "reproducible", "thread_number"]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 """What ``device`` may be."""
@@ -39,17 +41,52 @@ def pick_device(device: str = "auto") -> str:
     return device
 
 
+def check_processes(device: str, devices: int, nodes: int) -> None:
+    """Raise `TrainingError` unless a training can use so many devices of each of so many machines from here."""
+    for name, value in (("devices", devices), ("nodes", nodes)):
+        if value < 1:
+            raise TrainingError(f"{name} is {value}; expected 1 or more")
+    if devices * nodes == 1:
+        return
+    if device == "mps":
+        raise TrainingError("a training on mps uses one device; expected devices=1 and nodes=1, or another device")
+    if device == "cuda" and devices > (present := torch.cuda.device_count()):
+        raise TrainingError(f"devices is {devices}, but this machine has {present} GPUs")
+    if hasattr(sys, "ps1"):
+        raise TrainingError("a training on several devices starts this program anew; use the command `ecalnb train`")
+
+
 @contextmanager
-def thread_number(threads: int | None) -> Iterator[int]:
-    """Let torch use so many threads; as many as it does now unless told."""
-    before = torch.get_num_threads()
+def thread_number(threads: int | None, processes: int = 1) -> Iterator[int]:
+    """Let torch use so many threads in each process; unless told, processes share what one would use now."""
+    before, variable = torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS")
     if threads is not None and threads < 1:
         raise TrainingError(f"threads is {threads}; expected 1 or more")
-    torch.set_num_threads(before if threads is None else threads)
+    if threads is None:
+        threads = before if variable is not None else max(1, before // processes)
+    torch.set_num_threads(threads)
+    if processes > 1:
+        os.environ["OMP_NUM_THREADS"] = str(threads)  # what Lightning and the processes it starts go by
     try:
         yield torch.get_num_threads()
     finally:
         torch.set_num_threads(before)
+        if processes > 1:
+            del os.environ["OMP_NUM_THREADS"]
+            os.environ.update({} if variable is None else {"OMP_NUM_THREADS": variable})
+
+
+@contextmanager
+def one_voice(speaks: bool) -> Iterator[None]:
+    """Let only one of several processes say what it does; warnings come from all."""
+    logger = logging.getLogger("ecalnb")
+    level = logger.level
+    if not speaks:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextmanager

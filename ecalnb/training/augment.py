@@ -1,7 +1,11 @@
-"""Augmentation: changes of an image that leave the physics alone, drawn anew for each event of a training batch."""
+"""Augmentation: changes of an event that leave the physics alone, drawn anew for each event of a training batch.
+
+The track moves with the cells, so that inputs about the track see the same event from another side.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -9,34 +13,45 @@ import torch
 from .._toml import near
 from ..geometry import Calorimeter, View
 from .errors import TrainingError
+from .scales import Batch
+from .track import TRACK_COLUMNS
 
 __all__ = ["Augmentation", "make_augmentation"]
 
-Augmentation = Callable[[torch.Tensor], torch.Tensor]
-"""From cells (n, layers, cells) to cells of the same shape, with torch's random numbers."""
+Augmentation = Callable[[Batch], Batch]
+"""From a batch to one with the same events changed, with torch's random numbers; the batch that was given stays."""
 
 _MAX_SHIFT = 8  # cells: the showers of a contained sample stay inside
+_MOVED = (*TRACK_COLUMNS, "en3d")
+"""Columns whose change is known: those of the track move with the cells, the energy stays what it is."""
 
 
 def _layers(geometry: Calorimeter, view: View, device: torch.device) -> torch.Tensor:
     return torch.as_tensor(geometry.layers(view), device=device)
 
 
-def _mirror(cells: torch.Tensor, geometry: Calorimeter) -> torch.Tensor:
+def _mirror(batch: Batch, geometry: Calorimeter) -> Batch:
     """Mirror x, y or both, each with probability one half: the calorimeter is its own mirror image."""
-    cells = cells.clone()
+    batch = {**batch, "cells": batch["cells"].clone()}
+    cells = batch["cells"]
     for view in ("x", "y"):
         layers = _layers(geometry, view, cells.device)
         chosen = torch.rand(len(cells), device=cells.device) < 0.5
         part = cells[:, layers]
         cells[:, layers] = torch.where(chosen[:, None, None], part.flip(-1), part)
-    return cells
+        if (name := f"track_{view}") in batch:
+            batch[name] = torch.where(chosen, -batch[name], batch[name])
+        if (azimuth := batch.get("track_azimuth")) is not None:
+            mirrored = math.pi - azimuth if view == "x" else -azimuth
+            batch["track_azimuth"] = torch.where(chosen, mirrored, azimuth)
+    return batch
 
 
-def _shift(cells: torch.Tensor, geometry: Calorimeter) -> torch.Tensor:
+def _shift(batch: Batch, geometry: Calorimeter) -> Batch:
     """Move the shower sideways by whole cells in each view; what leaves through a side is lost, as in the detector."""
+    batch = {**batch, "cells": batch["cells"].clone()}
+    cells = batch["cells"]
     columns = torch.arange(geometry.n_cells, device=cells.device)
-    cells = cells.clone()
     for view in ("x", "y"):
         layers = _layers(geometry, view, cells.device)
         steps = torch.randint(-_MAX_SHIFT, _MAX_SHIFT + 1, (len(cells), 1), device=cells.device)
@@ -44,10 +59,12 @@ def _shift(cells: torch.Tensor, geometry: Calorimeter) -> torch.Tensor:
         inside = ((source >= 0) & (source < geometry.n_cells))[:, None]
         index = source.clamp(0, geometry.n_cells - 1)[:, None].expand(-1, len(layers), -1)
         cells[:, layers] = torch.where(inside, cells[:, layers].gather(-1, index), 0.0)
-    return cells
+        if (name := f"track_{view}") in batch:
+            batch[name] = batch[name] + steps.squeeze(1) * geometry.cell_pitch
+    return batch
 
 
-_AUGMENTATIONS: dict[str, Callable[[torch.Tensor, Calorimeter], torch.Tensor]] = {"mirror": _mirror, "shift": _shift}
+_AUGMENTATIONS: dict[str, Callable[[Batch, Calorimeter], Batch]] = {"mirror": _mirror, "shift": _shift}
 
 
 def make_augmentation(names: Sequence[str], geometry: Calorimeter, columns: Sequence[str] = ()) -> Augmentation | None:
@@ -60,25 +77,29 @@ def make_augmentation(names: Sequence[str], geometry: Calorimeter, columns: Sequ
     geometry : Calorimeter
         The calorimeter of the images.
     columns : sequence of str
-        Columns that the inputs use beside the cells; they would have to be changed too.
+        Columns that the inputs use beside the cells. Those of the track change with the cells; others that would have
+        to are refused.
 
     Raises
     ------
     TrainingError
-        If there is no such augmentation, or the inputs use more than the cells.
+        If there is no such augmentation, or it is not known how a column changes with it.
     """
     for name in names:
         if name not in _AUGMENTATIONS:
             known = ", ".join(_AUGMENTATIONS)
             raise TrainingError(f"augmentation {name!r} does not exist; expected {known}{near(name, _AUGMENTATIONS)}")
-    if names and columns:
-        raise TrainingError(f"augmentation changes the cells only, but the inputs also use {', '.join(columns)}")
+    if names and (unknown := [column for column in columns if column not in _MOVED]):
+        raise TrainingError(
+            f"how augmentation changes {', '.join(unknown)}, which the inputs use, is not known; "
+            f"it can be used with {', '.join(_MOVED)}"
+        )
     if not names:
         return None
 
-    def augment(cells: torch.Tensor) -> torch.Tensor:
+    def augment(batch: Batch) -> Batch:
         for name in names:
-            cells = _AUGMENTATIONS[name](cells, geometry)
-        return cells
+            batch = _AUGMENTATIONS[name](batch, geometry)
+        return batch
 
     return augment

@@ -74,6 +74,11 @@ class History(Callback):
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
+        self._writes = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
+        """Of several processes the first one writes."""
+        self._writes = trainer.is_global_zero
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add a row and write the file."""
@@ -89,6 +94,8 @@ class History(Callback):
 
     def write(self) -> None:
         """Write all rows."""
+        if not self._writes:
+            return
         columns = ["epoch", "step", "train_loss", *self.METRICS]
         with replacing(self.path, TrainingError) as temporary:
             pd.DataFrame(self.rows, columns=columns).to_csv(temporary, index=False)
@@ -154,7 +161,7 @@ class ProgressLine(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:  # noqa: ARG002
         """Open the bar of the epoch."""
-        if self._bar is None:
+        if self._bar is None and trainer.is_global_zero:
             text = f"epoch {trainer.current_epoch}"
             if "val_loss" in trainer.callback_metrics:
                 text += f", validation loss {float(trainer.callback_metrics['val_loss']):.4f}"

@@ -1,129 +1,31 @@
-"""The data module: from a store to batches of training and validation events.
+"""The data module: training and validation events of a store.
 
-The loader is the package's own. A store makes a dense batch of any events faster than worker processes could pass it
-on, and a training that is killed and resumed has to see the same batches in the same order as one that is not: the
-order of an epoch is a function of seed and epoch, and the loader knows how many batches are done.
+Which events take part, and as what, is decided here once; :mod:`ecalnb.training.batches` hands them out.
 """
 
 from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 from pytorch_lightning import LightningDataModule
 
-from ..geometry import Calorimeter
+from .batches import BatchLoader, EventSource
 from .errors import TrainingError
-from .inputs import Batch, ImageInputs, Inputs
+from .inputs import NeedsColumns, inputs_from
+from .labels import label_columns, label_events
 from .recipes import Recipe
 
-__all__ = ["BatchLoader", "EcalDataModule", "EventSource", "columns_for", "describe_selection"]
+__all__ = ["EcalDataModule", "EventSource", "Selection", "columns_for", "describe_selection"]
 
 log = logging.getLogger(__name__)
 
 Selection = Callable[[pd.DataFrame], npt.ArrayLike]
-
-
-class EventSource(Protocol):
-    """What training needs of a store; :class:`ecalnb.store.Store` has it."""
-
-    @property
-    def geometry(self) -> Calorimeter:
-        """The calorimeter of the events."""
-
-    @property
-    def columns(self) -> list[str]:
-        """Names of the columns of the event table."""
-
-    def __len__(self) -> int:
-        """Return the number of events."""
-
-    def table(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Event table, row i for event i."""
-
-    def dense(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-        """Cell energies of the events in any order, (n, layers, cells), GeV."""
-
-    def splits(self, split: str = "default") -> npt.NDArray[np.str_]:
-        """Sample of each event."""
-
-    def fingerprint(self) -> str:
-        """Hash of the data."""
-
-
-class BatchLoader:
-    """Batches of some events of a store.
-
-    Batches of an epoch differ in size by one event at most, so that no epoch ends with a batch of two events for a
-    batch normalisation to stumble over, and no event is left out.
-
-    Parameters
-    ----------
-    store : EventSource
-        Where the cells come from.
-    rows : array of int, shape (n,)
-        The events.
-    columns : mapping of str to array, shape (n,)
-        What else goes into a batch, ``target`` among it; kept as float32.
-    batch_size : int
-        Largest number of events in a batch.
-    seed : int, optional
-        Shuffle anew in each epoch, by this seed; in the order of `rows` without one.
-    """
-
-    def __init__(
-        self,
-        store: EventSource,
-        rows: npt.NDArray[np.int64],
-        columns: Mapping[str, npt.ArrayLike],
-        batch_size: int,
-        seed: int | None = None,
-    ) -> None:
-        self.store = store
-        self.rows = np.asarray(rows, dtype=np.int64)
-        self.columns = {name: np.array(values, dtype=np.float32) for name, values in columns.items()}
-        self.seed = seed
-        self.borders = np.linspace(0, len(self.rows), -(-len(self.rows) // batch_size) + 1).astype(np.int64)
-        self.epoch = 0
-        self.batches_done = 0
-
-    def __len__(self) -> int:
-        return len(self.borders) - 1
-
-    def order(self, epoch: int) -> npt.NDArray[np.int64]:
-        """Positions in `rows` in the order in which an epoch takes them."""
-        if self.seed is None:
-            return np.arange(len(self.rows))
-        return np.random.default_rng((self.seed, epoch)).permutation(len(self.rows))
-
-    def __iter__(self) -> Iterator[Batch]:
-        if self.batches_done >= len(self):
-            self.epoch, self.batches_done = self.epoch + 1, 0
-        order = self.order(self.epoch)
-        for index in range(self.batches_done, len(self)):
-            # Counted before the batch is out: a checkpoint is written while the caller still holds it.
-            self.batches_done = index + 1
-            yield self.batch(order[self.borders[index] : self.borders[index + 1]])
-
-    def batch(self, positions: npt.NDArray[np.int64]) -> Batch:
-        """Make a batch of the events at some positions in `rows`."""
-        batch = {name: torch.from_numpy(values[positions]) for name, values in self.columns.items()}
-        batch["cells"] = torch.from_numpy(self.store.dense(self.rows[positions]))
-        return batch
-
-    def state_dict(self) -> dict[str, int]:
-        """Epoch and number of its batches that are done."""
-        return {"epoch": self.epoch, "batches_done": self.batches_done}
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        """Go on where another loader of the same events was."""
-        self.epoch, self.batches_done = state["epoch"], state["batches_done"]
 
 
 class EcalDataModule(LightningDataModule):
@@ -135,7 +37,7 @@ class EcalDataModule(LightningDataModule):
         A :class:`ecalnb.store.Store`.
     recipe : Recipe
         Which events: labels, split, samples, energy window; and the batch size.
-    inputs : Inputs
+    inputs : NeedsColumns
         Their columns go into the batches.
     seed : int
         Seed of the order of the training events.
@@ -145,7 +47,8 @@ class EcalDataModule(LightningDataModule):
     Raises
     ------
     TrainingError
-        If a sample has no events, or only those of one class.
+        If a sample has no events, or only those of one class, or events that lack what the inputs need, such as a
+        track.
     """
 
     def __init__(
@@ -153,14 +56,14 @@ class EcalDataModule(LightningDataModule):
         store: EventSource,
         recipe: Recipe | None = None,
         *,
-        inputs: Inputs | None = None,
+        inputs: NeedsColumns | None = None,
         seed: int = 1,
         selection: Selection | None = None,
     ) -> None:
         super().__init__()
         self.store = store
         self.recipe = Recipe() if recipe is None else recipe
-        self.inputs: Inputs = ImageInputs(self.recipe.normalisation) if inputs is None else inputs
+        self.inputs: NeedsColumns = inputs_from(self.recipe.input_settings, store.geometry) if inputs is None else inputs
         self.seed = seed
         self.selection = selection
         self._train: BatchLoader | None = None
@@ -170,14 +73,14 @@ class EcalDataModule(LightningDataModule):
     def _choose(self) -> None:
         """Find the rows of both samples and their classes."""
         recipe = self.recipe
-        wanted = {"label", "file_id", "entry", *self.inputs.columns}
+        wanted = {"file_id", "entry", *self.inputs.columns, *(label_columns(recipe.labels) or {"label"})}
         windows = {name: recipe.window(name) for name in ("train", "validation")}
         if any(limit is not None for window in windows.values() for limit in window):
             wanted.add("en3d")
         if missing := sorted(wanted - set(self.store.columns)):
             raise TrainingError(f"the event table of the store has no column {', '.join(missing)}")
         table = self.store.table(columns_for(self.selection, wanted))
-        labels = table["label"].astype(object).to_numpy()
+        labels = label_events(table, recipe.labels) if recipe.labels else table["label"].astype(object).to_numpy()
         target = np.select([np.isin(labels, recipe.signal), np.isin(labels, recipe.background)], [1.0, 0.0], np.nan)
         keep = ~np.isnan(target)
         if others := int((~keep).sum()):
@@ -203,6 +106,7 @@ class EcalDataModule(LightningDataModule):
         self._keys = table[["file_id", "entry"]].to_numpy(dtype=np.int64)
         for name, asked in (("train", recipe.train_sample), ("validation", recipe.validation_sample)):
             self._check(name, asked)
+            self._check_columns(name)
 
     def _check(self, name: str, asked: str) -> None:
         rows, recipe = self.rows[name], self.recipe
@@ -217,6 +121,18 @@ class EcalDataModule(LightningDataModule):
             raise TrainingError(
                 f"the {len(rows)} events for {name} are all {present}; events with the label "
                 f"{' or '.join(lacking)} are needed too{self._window(name)}"
+            )
+
+    def _check_columns(self, name: str) -> None:
+        """Refuse events for which an input is not there, such as those without a track."""
+        rows = self.rows[name]
+        lacking = {column: int((~np.isfinite(values[rows])).sum()) for column, values in self._columns.items()}
+        column, number = max(lacking.items(), key=lambda item: item[1], default=("", 0))
+        if number:
+            raise TrainingError(
+                f"{number} of the {len(rows)} events for {name} have no {column}, which the inputs "
+                f"{self.inputs.to_dict()['name']} need; leave them out by a selection such as 'not missing({column})' "
+                "when the store is made"
             )
 
     def _window(self, name: str) -> str:
@@ -247,7 +163,8 @@ class EcalDataModule(LightningDataModule):
     def _loader(self, name: str, batch_size: int, seed: int | None) -> BatchLoader:
         rows = self.rows[name]
         columns = {key: values[rows] for key, values in {"target": self.target, **self._columns}.items()}
-        return BatchLoader(self.store, rows, columns, batch_size, seed)
+        place = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
+        return BatchLoader(self.store, rows, columns, batch_size, seed, *place)
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the training events."""
@@ -257,7 +174,7 @@ class EcalDataModule(LightningDataModule):
         return self._train
 
     def val_dataloader(self) -> BatchLoader:
-        """Batches of the validation events in the order of the store."""
+        """Batches of the validation events, of all processes together in the order of the store."""
         return self._loader("validation", max(self.recipe.batch_size, 512), None)
 
     def state_dict(self) -> dict[str, Any]:

@@ -1,106 +1,196 @@
 """What a model sees of an event: the inputs, recorded with the weights.
 
-Inputs are made from a batch of raw cell energies on the device of the model, so that a model in use needs nothing but
-the cells in GeV. A new input is a class with the members of :class:`Inputs`, added to ``_INPUTS``.
+Inputs are made from a batch of raw cell energies, and of the columns of the event table that they name, on the device
+of the model, so that a model in use needs no other preparation. A new input is a class with the members of
+:class:`Inputs`, most easily one derived from :class:`CellInputs`, added to ``_INPUTS``.
 """
 
 from __future__ import annotations
 
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
 import torch
+from timm.models import get_pretrained_cfg
 
+from .. import models  # noqa: F401  (registers the architectures, with the size of what they are made for)
 from .._toml import near
-from ..geometry import Calorimeter
+from ..geometry import AMS, Calorimeter
 from .errors import TrainingError
+from .scales import NORMALISATIONS, SCALARS, Batch
+from .track import TRACK_COLUMNS, depth_crossed, track_window
 
-__all__ = ["NORMALISATIONS", "Batch", "ImageInputs", "Inputs", "inputs_from", "list_inputs"]
-
-Batch = dict[str, torch.Tensor]
-"""A batch of events: ``cells`` (n, layers, cells) in GeV, ``target`` (n,) 1 for signal and 0 for background, and one
-(n,) entry for each column that the inputs ask for."""
-
-_UNIT = 1e-3  # GeV: the logarithm is linear below 1 MeV, where the cells are haze and numerical dust down to 1e-13 GeV
-_FULL_SCALE = math.log1p(1 / _UNIT)  # 1 GeV in a cell
-
-
-def _raw(cells: torch.Tensor) -> torch.Tensor:
-    return cells
-
-
-def _log(cells: torch.Tensor) -> torch.Tensor:
-    # Odd in the energy, so that a negative cell of pedestal-subtracted data is as good a number as any.
-    return torch.copysign(torch.log1p(cells.abs() / _UNIT), cells) / _FULL_SCALE
+__all__ = [
+    "Batch",
+    "CellInputs",
+    "Inputs",
+    "MergedInputs",
+    "NeedsColumns",
+    "TrackWindowInputs",
+    "ViewInputs",
+    "default_inputs",
+    "inputs_from",
+    "list_inputs",
+]
 
 
-def _fraction(cells: torch.Tensor) -> torch.Tensor:
-    total = cells.sum(dim=(-2, -1), keepdim=True)
-    # Without deposited energy there is no share: all cells stay 0. The factor keeps a typical hit cell near 1.
-    return torch.where(total > 0, cells / torch.where(total > 0, total, 1), 0.0) * 100
-
-
-NORMALISATIONS: Mapping[str, Callable[[torch.Tensor], torch.Tensor]] = {"raw": _raw, "log": _log, "fraction": _fraction}
-"""Scales of the cells: ``raw`` energies in GeV; ``log``, ln(1 + E / MeV) over its value at 1 GeV, so that haze, MIPs
-and shower cores are all seen (0 to about 1.4); ``fraction``, percent of the energy in all cells, so that only the shape
-counts."""
-
-
-class Inputs(Protocol):
-    """What an input has to have."""
+class NeedsColumns(Protocol):
+    """What needs columns of the event table beside the cells, whatever it makes of them."""
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of the event table that it needs beside the cells."""
-
-    def shape(self, geometry: Calorimeter) -> tuple[int, int, int]:
-        """Channels, layers and cells of what the model gets."""
+        """Names of the columns."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Name and settings, from which `inputs_from` makes it again."""
+        """Name and settings, for the record."""
+
+
+class Inputs(NeedsColumns, Protocol):
+    """What an input of a network has to have."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of what the model gets."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name and settings, from which `inputs_from` makes it again for the same calorimeter."""
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        """Make what the model gets, (n, channels, layers, cells)."""
+        """Make what the model gets, float32 (n, channels, rows, columns)."""
 
 
 @dataclass(frozen=True)
-class ImageInputs:
-    """All layers in one image of one channel.
+class CellInputs(ABC):
+    """Inputs made of normalised cells, with some numbers of the event as further, constant channels.
 
     Parameters
     ----------
     normalisation : str
-        One of :data:`NORMALISATIONS`.
+        Scale of the cells, one of :data:`~ecalnb.training.scales.NORMALISATIONS`.
+    scalars : tuple of str
+        Some of :data:`~ecalnb.training.scales.SCALARS`, one channel each after those of the cells.
+    geometry : Calorimeter
+        The calorimeter of the cells.
 
     Raises
     ------
     TrainingError
-        If there is no such normalisation.
+        If there is no such normalisation or scalar.
     """
 
     normalisation: str = "log"
-    columns: ClassVar[tuple[str, ...]] = ()
+    scalars: tuple[str, ...] = ()
+    geometry: Calorimeter = AMS
+
+    name: ClassVar[str]
+    own_columns: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "scalars", tuple(self.scalars))
         if self.normalisation not in NORMALISATIONS:
             raise TrainingError(f"normalisation is {self.normalisation!r}; expected one of {', '.join(NORMALISATIONS)}")
+        for index, name in enumerate(self.scalars):
+            if name not in SCALARS or name in self.scalars[:index]:
+                what = "exists" if name not in SCALARS else "is wanted once"
+                raise TrainingError(f"no scalar {name!r} {what}; expected some of {', '.join(SCALARS)}, each once")
 
-    def shape(self, geometry: Calorimeter) -> tuple[int, int, int]:
-        """One channel of (layers, cells)."""
-        return (1, *geometry.shape)
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Columns of the event table that are needed beside the cells."""
+        return tuple(dict.fromkeys([*self.own_columns, *(c for name in self.scalars for c in SCALARS[name].columns)]))
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of what the model gets."""
+        channels, rows, columns = self.image_shape
+        return channels + len(self.scalars), rows, columns
+
+    @property
+    @abstractmethod
+    def image_shape(self) -> tuple[int, int, int]:
+        """Channels, rows and columns without the scalars."""
+
+    @abstractmethod
+    def image(self, cells: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Arrange normalised cells (n, layers, cells) as the model gets them, without the scalars."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Name and settings."""
-        return {"name": "image", **asdict(self)}
+        """Name and settings; the calorimeter is recorded apart."""
+        return {"name": self.name, "normalisation": self.normalisation, "scalars": list(self.scalars)}
 
     def __call__(self, batch: Batch) -> torch.Tensor:
-        """Normalised cells, (n, 1, layers, cells)."""
-        return NORMALISATIONS[self.normalisation](batch["cells"]).unsqueeze(1)
+        """Make what the model gets, (n, channels, rows, columns)."""
+        image = self.image(NORMALISATIONS[self.normalisation](batch["cells"]), batch)
+        if not self.scalars:
+            return image
+        numbers = torch.stack([SCALARS[name].of(batch) for name in self.scalars], dim=1)
+        constant = numbers[:, :, None, None].expand(-1, -1, image.shape[2], image.shape[3])
+        return torch.cat([image, constant], dim=1)
 
 
-_INPUTS: dict[str, Callable[..., Inputs]] = {"image": ImageInputs}
+class MergedInputs(CellInputs):
+    """All layers in one image of one channel, 1 x 18 x 72: neighbouring rows may measure different coordinates."""
+
+    name = "merged"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """One channel of (layers, cells)."""
+        return (1, *self.geometry.shape)
+
+    def image(self, cells: torch.Tensor, batch: Batch) -> torch.Tensor:  # noqa: ARG002
+        """Make one channel of the cells."""
+        return cells.unsqueeze(1)
+
+
+class ViewInputs(CellInputs):
+    """A channel for each view, 2 x 18 x 72: the layers that measure x, then those that measure y, zero elsewhere."""
+
+    name = "by_view"
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Two channels of (layers, cells)."""
+        return (2, *self.geometry.shape)
+
+    def image(self, cells: torch.Tensor, batch: Batch) -> torch.Tensor:  # noqa: ARG002
+        """Put the cells into the channel of their view."""
+        mask = torch.tensor([[view == channel for view in self.geometry.views] for channel in ("x", "y")])
+        return torch.where(mask.to(cells.device)[None, :, :, None], cells.unsqueeze(1), 0.0)
+
+
+class TrackWindowInputs(CellInputs):
+    """The 21 cells about the extrapolated track in each layer, and the depth crossed by the particle, 2 x 18 x 21.
+
+    The physics-based input of R. Hashmani, E. Akbaş and M. B. Demirköz (section 5.1): the tracker's track is followed
+    through the calorimeter; of each layer the cell that holds it and ten on either side are taken, and those beyond the
+    side are 0. The second channel is the distance from the front face to the middle of the layer along the track, depth
+    over |cos theta|, the same in all cells of a layer. Its unit is the depth of the calorimeter (17 radiation lengths),
+    so that it runs from 0 to about 1. Shares of the energy (`normalisation` ``fraction``) are those of the whole
+    calorimeter.
+    """
+
+    name = "track_window"
+    own_columns = TRACK_COLUMNS
+    half_width: ClassVar[int] = 10
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """Window and depth, (layers, 21 cells) each."""
+        return 2, self.geometry.n_layers, 2 * self.half_width + 1
+
+    def image(self, cells: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Window and depth as channels."""
+        window = track_window(cells, batch, self.geometry, self.half_width)
+        depth = depth_crossed(batch, self.geometry) / self.geometry.thickness
+        return torch.stack([window, depth.unsqueeze(-1).expand_as(window)], dim=1)
+
+
+_INPUTS: dict[str, Callable[..., Inputs]] = {
+    inputs.name: inputs for inputs in (MergedInputs, ViewInputs, TrackWindowInputs)
+}
 
 
 def list_inputs() -> list[str]:
@@ -108,7 +198,17 @@ def list_inputs() -> list[str]:
     return list(_INPUTS)
 
 
-def inputs_from(description: Mapping[str, Any]) -> Inputs:
+def default_inputs(model: str) -> str:
+    """Name of the inputs that a model is made for: those whose size it is registered with, else ``merged``.
+
+    So ``ecal_phys_cvt``, registered with 2 x 18 x 21, gets ``track_window``.
+    """
+    registered = get_pretrained_cfg(model)
+    size = None if registered is None else registered.input_size
+    return next((name for name, make in _INPUTS.items() if make().shape == size), MergedInputs.name)
+
+
+def inputs_from(description: Mapping[str, Any], geometry: Calorimeter = AMS) -> Inputs:
     """Make inputs from their name and settings, as a recipe or the file beside the weights gives them.
 
     Raises
@@ -121,6 +221,6 @@ def inputs_from(description: Mapping[str, Any]) -> Inputs:
     if name not in _INPUTS:
         raise TrainingError(f"inputs are {name!r}; expected one of {', '.join(_INPUTS)}{near(str(name), _INPUTS)}")
     try:
-        return _INPUTS[name](**settings)
+        return _INPUTS[name](**settings, geometry=geometry)
     except TypeError as error:
         raise TrainingError(f"inputs {name!r} cannot have the settings {settings}: {error}") from None

@@ -1,14 +1,15 @@
 """Losses by name.
 
-A loss is called with the logits (n,) and the batch and returns the mean over the events. A new one is a function that
-makes it from the numbers of training events, added to ``_LOSSES``.
+A loss is called with the logits (n,) and the batch and returns the mean over the events. A new one is a class derived
+from :class:`ClassWeights` with a name, added to ``_LOSSES``.
 """
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch.nn import functional
@@ -17,7 +18,7 @@ from .._toml import near
 from .errors import TrainingError
 from .inputs import Batch
 
-__all__ = ["Loss", "WeightedBCE", "list_losses", "make_loss"]
+__all__ = ["Hinge", "Loss", "WeightedBCE", "list_losses", "make_loss"]
 
 
 class Loss(Protocol):
@@ -31,36 +32,60 @@ class Loss(Protocol):
 
 
 @dataclass(frozen=True)
-class WeightedBCE:
-    """Binary cross-entropy of logits in which both classes count the same, whatever their numbers of events.
+class ClassWeights(ABC):
+    """Weights with which both classes count the same, whatever their numbers of events.
 
     Parameters
     ----------
     signal_weight, background_weight : float
-        Weight of an event of each class. Over the training sample the weights have mean 1, so that the loss of a model
-        that knows nothing is ln 2.
+        Weight of an event of each class; their mean over the training sample is 1.
     """
 
     signal_weight: float
     background_weight: float
 
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Mean loss of the events, a scalar."""
+
     def to_dict(self) -> dict[str, Any]:
         """Name and weights."""
-        return {"name": "weighted_bce", **asdict(self)}
+        return {"name": self.name, **asdict(self)}
+
+    def weights(self, target: torch.Tensor) -> torch.Tensor:
+        """Weight of each event, (n,)."""
+        return target * self.signal_weight + (1 - target) * self.background_weight
+
+
+class WeightedBCE(ClassWeights):
+    """Binary cross-entropy of logits; that of a model that knows nothing is ln 2."""
+
+    name = "weighted_bce"
 
     def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Mean weighted cross-entropy."""
         target = batch["target"]
-        weight = target * self.signal_weight + (1 - target) * self.background_weight
-        return functional.binary_cross_entropy_with_logits(logits, target, weight=weight)
+        return functional.binary_cross_entropy_with_logits(logits, target, weight=self.weights(target))
 
 
-def _weighted_bce(n_signal: int, n_background: int) -> Loss:
-    total = n_signal + n_background
-    return WeightedBCE(total / (2 * n_signal), total / (2 * n_background))
+class Hinge(ClassWeights):
+    """Hinge loss of support-vector machines, max(0, 1 - y f) with y = 1 for signal and -1 for background.
+
+    With a weight decay of the optimiser, which bounds the weights, a linear model becomes one (C. Cortes and V. Vapnik,
+    Machine Learning 20 (1995) 273). That of a model that knows nothing is 1.
+    """
+
+    name = "hinge"
+
+    def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Mean weighted hinge loss."""
+        target = batch["target"]
+        return (self.weights(target) * functional.relu(1 - (2 * target - 1) * logits)).mean()
 
 
-_LOSSES: dict[str, Callable[[int, int], Loss]] = {"weighted_bce": _weighted_bce}
+_LOSSES: dict[str, Callable[[float, float], Loss]] = {loss.name: loss for loss in (WeightedBCE, Hinge)}
 
 
 def list_losses() -> list[str]:
@@ -89,4 +114,5 @@ def make_loss(name: str, n_signal: int, n_background: int) -> Loss:
         raise TrainingError(
             f"a loss needs events of both classes; there are {n_signal} signal and {n_background} background"
         )
-    return _LOSSES[name](n_signal, n_background)
+    total = n_signal + n_background
+    return _LOSSES[name](total / (2 * n_signal), total / (2 * n_background))

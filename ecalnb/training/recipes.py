@@ -14,6 +14,7 @@ from typing import Any
 
 from .._toml import DATA, check_keys, near, read_toml
 from .errors import TrainingError
+from .inputs import default_inputs
 
 __all__ = ["Recipe", "list_recipes", "parse_settings", "resolve_recipe"]
 
@@ -27,9 +28,15 @@ class Recipe:
     name, description : str
         Name of the recipe, and what it is for.
     inputs, normalisation : str
-        Input of the model and scale of its cells; see :mod:`ecalnb.training.inputs`.
+        Inputs of the model and scale of the cells; see :mod:`ecalnb.training.inputs`. Unless a recipe or an override
+        says which inputs, they are those that the model is made for.
+    scalars : tuple of str
+        Numbers of an event, such as ``total_energy``, that the model gets as further channels.
     signal, background : tuple of str
         Labels of the two classes; events with another label, or none, do not take part.
+    labels : dict of str to list of str
+        For events without a label, such as flight data: the packaged selections that an event must pass to be given a
+        label, instead of the labels in the store. See :func:`ecalnb.training.label_events`.
     split, train_sample, validation_sample : str
         Split of the events (:mod:`ecalnb.splits`) and its samples for training and for early stopping.
     energy_min, energy_max : float or None
@@ -62,10 +69,12 @@ class Recipe:
 
     name: str = "default"
     description: str = ""
-    inputs: str = "image"
+    inputs: str = "merged"
     normalisation: str = "log"
+    scalars: tuple[str, ...] = ()
     signal: tuple[str, ...] = ("electron", "positron")
     background: tuple[str, ...] = ("proton",)
+    labels: dict[str, Any] = field(default_factory=dict)
     split: str = "default"
     train_sample: str = "train"
     validation_sample: str = "validation"
@@ -97,6 +106,8 @@ class Recipe:
         for low, high in (self.window("train"), self.window("validation")):
             if low is not None and high is not None and not low < high:
                 raise TrainingError(f"the energy window {low} to {high} GeV is empty")
+        labels = {label: list(_typed(f"labels.{label}", "tuple", names)) for label, names in self.labels.items()}
+        object.__setattr__(self, "labels", labels)
         if self.precision not in ("32", "bf16-mixed"):
             raise TrainingError(f"precision is {self.precision!r}; expected '32' or 'bf16-mixed'")
         if both := set(self.signal) & set(self.background):
@@ -107,6 +118,11 @@ class Recipe:
         if sample == "validation" and (self.validation_energy_min, self.validation_energy_max) != (None, None):
             return self.validation_energy_min, self.validation_energy_max
         return self.energy_min, self.energy_max
+
+    @property
+    def input_settings(self) -> dict[str, Any]:
+        """What :func:`ecalnb.training.inputs_from` makes the inputs from."""
+        return {"name": self.inputs, "normalisation": self.normalisation, "scalars": self.scalars}
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain values that JSON holds."""
@@ -151,7 +167,8 @@ def resolve_recipe(
 ) -> Recipe:
     """Put the settings of a training together.
 
-    Overrides win over the recipe's part for the model, that over the recipe, and that over the defaults.
+    Overrides win over the recipe's part for the model, that over the recipe, and that over the defaults, among them the
+    inputs that the model is made for.
 
     Parameters
     ----------
@@ -179,7 +196,8 @@ def resolve_recipe(
     except ValueError as error:
         raise TrainingError(str(error)) from None
     options = {**settings.get("model_options", {}), **overrides.pop("model_options", {})}
-    return Recipe(name=name, **{**settings, **overrides, "model_options": options})
+    inputs = {"inputs": default_inputs(model)}
+    return Recipe(name=name, **{**inputs, **settings, **overrides, "model_options": options})
 
 
 def _named(recipe: str | Path, model: str) -> tuple[str, str, dict[str, Any]]:

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pytorch_lightning import LightningModule
 from torch import nn
 
 from ..metrics import rejection_curve, roc_auc
 from .augment import Augmentation
-from .errors import TrainingError
+from .errors import DivergenceError, TrainingError
 from .inputs import Batch, Inputs
 from .losses import Loss
 
@@ -52,8 +53,9 @@ class Penalty(Protocol):
 class EcalTask(LightningModule):
     """Train a classifier of showers.
 
-    Each training batch starts by seeding torch with a hash of seed and step, so that dropout and augmentation do not
-    depend on what ran before: a resumed training draws the same numbers.
+    Each training batch starts by seeding torch with a hash of seed, step and process, so that dropout and augmentation
+    do not depend on what ran before: a resumed training draws the same numbers. Losses and metrics are those of the
+    events of all processes that train together.
 
     Parameters
     ----------
@@ -71,14 +73,16 @@ class EcalTask(LightningModule):
     penalty : Penalty, optional
         Added to the training loss.
     augmentation : callable, optional
-        Applied to the cells of training batches.
+        Applied to training batches.
     seed : int
         Seed of dropout and augmentation.
 
     Raises
     ------
     TrainingError
-        If there is no such optimiser, and in training when the loss is not a finite number.
+        If there is no such optimiser.
+    DivergenceError
+        In training, when the loss is not a finite number.
     """
 
     def __init__(
@@ -128,31 +132,48 @@ class EcalTask(LightningModule):
 
     def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002 (Lightning's signature)
         """Seed this step."""
-        sequence = np.random.SeedSequence((self.seed, self.global_step))
+        sequence = np.random.SeedSequence((self.seed, self.global_step, self.global_rank))
         torch.manual_seed(int(sequence.generate_state(1, np.uint64)[0] >> np.uint64(1)))
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:  # noqa: ARG002
         """Loss of a training batch, with the penalty."""
         if self.augmentation is not None:
-            batch = {**batch, "cells": self.augmentation(batch["cells"])}
+            batch = self.augmentation(batch)
         if self.penalty is None:
             loss = self.loss(self(batch), batch)
         else:
             outputs = self.outputs(batch)
             loss = self.loss(outputs.logits, batch) + self.penalty(outputs, batch)
-        value = self._finite(loss, f"step {self.global_step} (epoch {self.current_epoch})")
-        self._loss_sum += value * len(batch["target"])
-        self._loss_events += len(batch["target"])
+        n = len(batch["target"])
+        total, events = self._sums(float(loss.detach()) * n, n)
+        self._check_finite(total / events, f"step {self.global_step} (epoch {self.current_epoch})")
+        self._loss_sum += total
+        self._loss_events += int(events)
         return loss
 
-    def _finite(self, loss: torch.Tensor, where: str) -> float:
-        value = float(loss.detach())
-        if not np.isfinite(value):
-            raise TrainingError(
-                f"the loss is {value} at {where}; expected a finite number: "
+    def _check_finite(self, loss: float, where: str) -> None:
+        if not np.isfinite(loss):
+            raise DivergenceError(
+                f"the loss is {loss} at {where}; expected a finite number: "
                 f"lower the learning rate ({self.learning_rate:g}) or check the cell energies"
             )
-        return value
+
+    def _sums(self, *numbers: float) -> tuple[float, ...]:
+        """Add up numbers of all processes."""
+        if self.trainer.world_size == 1:
+            return numbers
+        own = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        return tuple(self.all_gather(own).sum(dim=0).tolist())  # type: ignore[union-attr]
+
+    def _from_all(self, parts: list[torch.Tensor]) -> npt.NDArray[np.float64]:
+        """Gather the values of the events of all processes, which may have different numbers of them."""
+        own = torch.cat(parts).float()
+        if self.trainer.world_size == 1:
+            return own.cpu().double().numpy()
+        sizes: Any = self.all_gather(torch.tensor(len(own), device=self.device))
+        padded = nn.functional.pad(own, (0, int(sizes.max()) - len(own)))
+        values: Any = self.all_gather(padded)
+        return torch.cat([part[:size] for part, size in zip(values, sizes, strict=True)]).cpu().double().numpy()
 
     @property
     def train_loss(self) -> float:
@@ -161,7 +182,7 @@ class EcalTask(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Log the mean training loss and start anew."""
-        self.log("train_loss", self.train_loss)
+        self.log("train_loss", self.train_loss, sync_dist=True)
         self._loss_sum, self._loss_events = 0.0, 0
 
     def on_validation_epoch_start(self) -> None:
@@ -172,16 +193,18 @@ class EcalTask(LightningModule):
         """Collect logits."""
         logits = self(batch)
         self._validation_loss += float(self.loss(logits, batch)) * len(logits)
-        self._logits.append(logits.detach().cpu())
-        self._targets.append(batch["target"].cpu())
+        self._logits.append(logits.detach())
+        self._targets.append(batch["target"])
 
     def on_validation_epoch_end(self) -> None:
         """Log loss, area under the curve, and the background that passes at 90 % signal efficiency."""
-        logits, target = torch.cat(self._logits).double().numpy(), torch.cat(self._targets).numpy() > 0.5
-        self._finite(torch.tensor(self._validation_loss), f"the validation of epoch {self.current_epoch}")
-        self.log("val_loss", torch.tensor(self._validation_loss / len(logits), dtype=torch.float32), prog_bar=True)
-        self.log("val_auc", roc_auc(logits[target], logits[~target]).value)
-        self.log("val_background_90", 1 / rejection_curve(logits[target], logits[~target], [0.9])["rejection"][0])
+        logits, target = self._from_all(self._logits), self._from_all(self._targets) > 0.5
+        loss = self._sums(self._validation_loss)[0] / len(logits)
+        self._check_finite(loss, f"the validation of epoch {self.current_epoch}")
+        self.log("val_loss", torch.tensor(loss, dtype=torch.float32), prog_bar=True, sync_dist=True)
+        self.log("val_auc", roc_auc(logits[target], logits[~target]).value, sync_dist=True)
+        background = 1 / rejection_curve(logits[target], logits[~target], [0.9])["rejection"][0]
+        self.log("val_background_90", background, sync_dist=True)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the optimiser of all weights, the penalty's among them."""

@@ -21,24 +21,20 @@ from torch import nn
 from .. import models
 from .._atomic import replacing, write_json
 from ..geometry import Calorimeter
+from ..models.conventional import METHODS
 from .data import EventSource
 from .errors import TrainingError
-from .inputs import Batch, Inputs, inputs_from
+from .inputs import Batch, Inputs, NeedsColumns, inputs_from
 
-__all__ = ["Classifier", "EventClassifier", "NeedsColumns", "check_fits", "geometry_from", "geometry_to_dict"]
+__all__ = ["Classifier", "EventClassifier", "check_fits", "geometry_from", "geometry_to_dict", "load_network"]
 __all__ += ["load_weights", "save_weights"]
 
 log = logging.getLogger(__name__)
 
-_FORMAT = 1
+FORMAT = 1
+"""Version of the JSON file."""
 
-
-class NeedsColumns(Protocol):
-    """Whoever needs columns of the event table beside the cells."""
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns."""
+_SUFFIXES = (".safetensors", ".ubj")
 
 
 @runtime_checkable
@@ -137,16 +133,16 @@ def save_weights(path: Path, state: Mapping[str, torch.Tensor], info: Mapping[st
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
     with replacing(path, TrainingError) as temporary:
         temporary.write_bytes(to_bytes(tensors, metadata={"format": "pt"}))  # its own writer lets nobody else read
-    write_json(side, {"format": _FORMAT, **info}, TrainingError)
+    write_json(side, {"format": FORMAT, **info}, TrainingError)
 
 
-def load_weights(path: str | Path, *, store: EventSource | None = None, name: str | None = None) -> Classifier:
+def load_weights(path: str | Path, *, store: EventSource | None = None, name: str | None = None) -> EventClassifier:
     """Read trained weights.
 
     Parameters
     ----------
     path : str or Path
-        A run directory, or a safetensors file with its JSON file beside it.
+        A run directory, or a file of weights (``.safetensors``, or ``.ubj`` of trees) with its JSON file beside it.
     store : EventSource, optional
         Warn if the weights were trained on other data than this store's.
     name : str, optional
@@ -160,31 +156,55 @@ def load_weights(path: str | Path, *, store: EventSource | None = None, name: st
     path = Path(path)
     file = _weights_file(path)
     info = read_json(file.with_suffix(".json"))
-    if info.get("format") != _FORMAT:
+    if info.get("format") != FORMAT:
         raise TrainingError(
-            f"{file.with_suffix('.json')} has format {info.get('format')!r}; this version reads {_FORMAT}"
+            f"{file.with_suffix('.json')} has format {info.get('format')!r}; this version reads {FORMAT}"
         )
     if lacking := [key for key in ("model", "model_options", "inputs", "geometry") if key not in info]:
         raise TrainingError(f"{file.with_suffix('.json')} lacks {', '.join(lacking)}; it does not describe weights")
-    geometry, inputs = geometry_from(info["geometry"]), inputs_from(info["inputs"])
-    model = models.create(info["model"], input_size=inputs.shape(geometry), **info["model_options"])
+    geometry = geometry_from(info["geometry"])
+    stem = name or (file.parent.resolve().name if file.stem == "weights" else file.stem)
+    _warn_of_other_data(file, info, store)
+    if info["model"] in METHODS:
+        from .conventional import load_method
+
+        return load_method(file, info, geometry, stem)
+    inputs = inputs_from(info["inputs"], geometry)
+    model = models.create(info["model"], input_size=inputs.shape, **info["model_options"])
     try:
         tensors = load_file(file)
     except (safetensors.SafetensorError, OSError) as error:
         raise TrainingError(f"{file} is not a readable safetensors file: {error}") from None
     check_fits(file, info["model"], model, tensors)
     model.load_state_dict({key: tensor.to(model.state_dict()[key].dtype) for key, tensor in tensors.items()})
+    model.eval().to(memory_format=torch.channels_last)
+    return Classifier(stem, model, inputs, geometry, info, file)
+
+
+def load_network(path: str | Path, *, store: EventSource | None = None, name: str | None = None) -> Classifier:
+    """Read the trained weights of a network, like `load_weights`, for whoever needs its module.
+
+    Raises
+    ------
+    TrainingError
+        As `load_weights`, and if it is a method of another kind.
+    """
+    classifier = load_weights(path, store=store, name=name)
+    if not isinstance(classifier, Classifier):
+        raise TrainingError(f"{path} holds a {classifier.info['title']}; expected a network")
+    return classifier
+
+
+def _warn_of_other_data(file: Path, info: Mapping[str, Any], store: EventSource | None) -> None:
     if store is not None and (trained := info.get("data", {}).get("store")) != store.fingerprint():
         log.warning("%s was trained on other data (%s) than this store (%s)", file, trained, store.fingerprint())
-    model.eval().to(memory_format=torch.channels_last)
-    stem = file.parent.resolve().name if file.stem == "weights" else file.stem
-    return Classifier(name or stem, model, inputs, geometry, info, file)
 
 
 def _weights_file(path: Path) -> Path:
-    """Find the safetensors file of a run directory, or the file itself."""
+    """Find the weights of a run directory, or the file itself."""
     if path.is_dir():
-        file = path / "weights.safetensors"
+        files = [path / f"weights{suffix}" for suffix in _SUFFIXES]
+        file = next((file for file in files if file.is_file()), files[0])
         if not (path / "config.json").is_file() and not file.is_file():
             raise TrainingError(f"{path} is not a run directory; expected config.json and weights.safetensors in it")
         if not (path / "weights.json").is_file():
@@ -192,8 +212,8 @@ def _weights_file(path: Path) -> Path:
         return file
     if not path.exists():
         raise TrainingError(f"{path} does not exist; expected a run directory or a .safetensors file")
-    if path.suffix != ".safetensors":
-        raise TrainingError(f"{path} is not a .safetensors file")
+    if path.suffix not in _SUFFIXES:
+        raise TrainingError(f"{path} is not a .safetensors file, nor a .ubj file of trees")
     if not path.with_suffix(".json").is_file():
         raise TrainingError(f"{path} has no {path.with_suffix('.json').name} beside it that says what it is")
     return path

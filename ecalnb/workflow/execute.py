@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from importlib.resources import as_file, files
 from pathlib import Path
 
+from .._lock import folder_lock
 from .._progress import Bar, progress
-from .lock import output_lock
 from .series import SCALES, file_of, notebooks_folder
 
 __all__ = ["Outcome", "WorkflowError", "execute"]
@@ -130,7 +130,11 @@ def execute(
         # Quoted, so that Snakemake takes no folder or seed for something else than text; it knows no \u escapes.
         quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in config.items()}
         command += [*options, "--config", *(f"{key}={value}" for key, value in quoted.items())]
-        with output_lock(output, waiting) as lock, outcome.log.open("w") as log:
+
+        def busy(holder: str) -> None:
+            waiting(f"another run (process {holder}) is at work in {output}; waiting for it to end")
+
+        with folder_lock(output, busy) as lock, outcome.log.open("w") as log:
             code = _snakemake(
                 [*command, "--", *map(file_of, targets)], lock, log.fileno(), outcome, description, dry_run
             )

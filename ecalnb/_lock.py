@@ -1,4 +1,4 @@
-"""One run at a time in an output directory."""
+"""One process at a time in a folder."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["output_lock"]
+__all__ = ["LOCK", "folder_lock"]
+
+LOCK = ".ecalnb.lock"
+"""Name of the file that is locked; it stays."""
 
 
 @contextlib.contextmanager
-def output_lock(
-    output_dir: Path, waiting: Callable[[str], None] = lambda _: None, *, poll: float = 0.3
-) -> Iterator[int]:
-    """Hold the lock of an output directory, after waiting for whoever holds it.
+def folder_lock(folder: Path, busy: Callable[[str], None] = lambda _: None, *, poll: float = 0.3) -> Iterator[int]:
+    """Hold the lock of a folder, after waiting for whoever holds it.
 
     The lock ends with the processes that hold its file descriptor, so that nothing is left to clean up after a kill.
 
     Parameters
     ----------
-    output_dir : Path
-        An existing directory.
-    waiting : callable
-        Told once, in one sentence, if another process has the lock.
+    folder : Path
+        An existing folder.
+    busy : callable
+        Called once with the number of the process that has the lock, if another has it; what it raises ends the wait.
     poll : float
         Seconds between two tries.
 
@@ -34,7 +35,7 @@ def output_lock(
     int
         The file descriptor that holds the lock, to hand on to a child that is to hold it too.
     """
-    path = output_dir / ".ecalnb.lock"
+    path = folder / LOCK
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:
         told = False
@@ -44,8 +45,7 @@ def output_lock(
                 break
             except BlockingIOError:
                 if not told:
-                    holder = path.read_text().strip() or "unknown"
-                    waiting(f"another run (process {holder}) is at work in {output_dir}; waiting for it to end")
+                    busy(path.read_text().strip() or "unknown")
                     told = True
                 time.sleep(poll)
         os.ftruncate(descriptor, 0)
