@@ -1,8 +1,7 @@
-"""timm's own models on images of a calorimeter, which they are too coarse for: most halve an image five times.
+"""timm's own models on images of a calorimeter, which are too small for them: most halve an image five times.
 
-:class:`PaddedModel` puts an image into the middle of a larger one of zeros, 18 x 72 into 32 x 96, and hands it to the
-network as it is. ``create("timm:convnext_atto")`` makes any of timm's models so; those of :data:`TIMM_MODELS` are
-tested to train.
+:class:`PaddedModel` fills an image up with zeros, 18 x 72 cells to 32 x 96, and hands it to the network.
+``create("timm:convnext_atto")`` makes any of timm's models so; those of :data:`TIMM_MODELS` are tested to train.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers import PatchEmbed
 from timm.models import get_pretrained_cfg_value, model_entrypoint
 from torch import nn
 from torch.nn import functional
@@ -24,15 +24,38 @@ __all__ = ["PREFIX", "TIMM_MODELS", "PaddedModel", "create_padded", "padded_opti
 PREFIX = "timm:"
 """What stands before the name of one of timm's models."""
 
-TIMM_MODELS: dict[str, str] = {}
-"""Models of timm that are tested to train on AMS images, each with its family."""
+TIMM_MODELS: dict[str, str] = {
+    "timm:coatnet_nano_rw_224": "CoAtNet",
+    "timm:convnext_atto": "ConvNeXt",
+    "timm:densenet121": "DenseNet",
+    "timm:edgenext_xx_small": "EdgeNeXt",
+    "timm:efficientnet_lite0": "EfficientNet-Lite",
+    "timm:fastvit_t8": "FastViT",
+    "timm:ghostnet_050": "GhostNet",
+    "timm:hrnet_w18_small": "HRNet",
+    "timm:maxvit_rmlp_pico_rw_256": "MaxViT",
+    "timm:mixer_s32_224": "MLP-Mixer",
+    "timm:mobilenetv3_small_050": "MobileNetV3",
+    "timm:mobilevit_xxs": "MobileViT",
+    "timm:poolformer_s12": "PoolFormer",
+    "timm:pvt_v2_b0": "Pyramid Vision Transformer v2",
+    "timm:regnetx_002": "RegNet",
+    "timm:repvgg_a0": "RepVGG",
+    "timm:resnet10t": "ResNet",
+    "timm:rexnet_100": "ReXNet",
+    "timm:swin_tiny_patch4_window7_224": "Swin Transformer",
+    "timm:vit_small_patch14_dinov2": "Vision Transformer with patches of 14 pixels",
+    "timm:vit_tiny_patch16_224": "Vision Transformer",
+    "timm:xcit_nano_12_p16_224": "XCiT",
+}
+"""Models of timm that are tested to train on AMS images: a small one of each family."""
 
 # Sides that timm's models take are multiples of one of these: five halvings, patches of 14 pixels, six halvings.
 _STEPS = (32, 14, 64)
 
 
 class PaddedModel(nn.Module):
-    """A model of timm behind a frame of zeros.
+    """A model of timm, with zeros behind the last layer and the last cell of the image.
 
     Parameters
     ----------
@@ -65,10 +88,9 @@ class PaddedModel(nn.Module):
         self.num_classes = num_classes
         self.num_features = self.network.num_features
         self.head_hidden_size = getattr(self.network, "head_hidden_size", self.num_features)
-        (top, bottom), (left, right) = (
-            ((padded - side) // 2, (padded - side + 1) // 2) for padded, side in zip(size, img_size, strict=True)
-        )
-        self.frame = (left, right, top, bottom)
+        # Behind the image only: a shortcut of stride 2 keeps the first of two pixels, and after five of them in a
+        # network that begins as its shortcuts, a frame in front of the image would be all that is left of it.
+        self.frame = (0, size[1] - img_size[1], 0, size[0] - img_size[0])
 
     def forward_features(self, x: torch.Tensor) -> torch.Tensor:
         """Feature maps, or tokens, of (n, channels, layers, cells) images."""
@@ -105,10 +127,12 @@ def padded_options(name: str) -> dict[str, Any]:
     ModelError
         If timm has no such model, or it is one of this package.
     """
-    # timm's entry points take any argument; the constructor of the class that they say they return tells which it has.
-    model_class = inspect.signature(model_entrypoint(_architecture(name))).return_annotation
-    if not inspect.isclass(model_class) or not issubclass(model_class, nn.Module):
-        return {}
+    # timm's entry points take any argument; the constructor of the class that they return tells which are read.
+    architecture = _architecture(name)
+    model_class = inspect.signature(model_entrypoint(architecture)).return_annotation
+    if model_class is inspect.Signature.empty:
+        with torch.device("meta"):
+            model_class = type(timm.create_model(architecture))
     return {
         parameter.name: parameter.default
         for parameter in inspect.signature(model_class).parameters.values()
@@ -147,6 +171,9 @@ def _what_fails(arguments: Mapping[str, Any]) -> str | None:
     try:
         with torch.device("meta"), torch.no_grad():
             model = PaddedModel(**arguments).eval()
+            patch = _patch_size(model.network)
+            if any(arguments["step"] % side for side in patch):
+                return f"its patches of {patch[0]} x {patch[1]} pixels do not fill it"
             maps = model.forward_features(torch.empty(2, channels, *arguments["img_size"]))
             output = model.forward_head(maps)
     except Exception as error:  # timm's models fail in many ways
@@ -159,6 +186,12 @@ def _what_fails(arguments: Mapping[str, Any]) -> str | None:
     except Exception as error:
         return f"its last layer cannot be told from the rest ({str(error).partition(chr(10))[0]})"
     return None
+
+
+def _patch_size(network: nn.Module) -> tuple[int, int]:
+    """Sides of the patches that a vision transformer cuts an image into; single pixels for other models."""
+    embedding = getattr(network, "patch_embed", None)
+    return embedding.patch_size if isinstance(embedding, PatchEmbed) else (1, 1)
 
 
 def _architecture(name: str) -> str:
