@@ -63,7 +63,7 @@ class EcalDataModule(LightningDataModule):
         super().__init__()
         self.store = store
         self.recipe = Recipe() if recipe is None else recipe
-        self.inputs: NeedsColumns = inputs_from(self.recipe.input_settings, store.geometry) if inputs is None else inputs
+        self.inputs: NeedsColumns = inputs or inputs_from(self.recipe.input_settings, store.geometry)
         self.seed = seed
         self.selection = selection
         self._train: BatchLoader | None = None

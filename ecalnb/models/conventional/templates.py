@@ -159,7 +159,7 @@ class LateralTemplate:
         used = np.flatnonzero(profile.sum(axis=1) > 1e-3 * profile.sum())
         if not len(used):
             raise ValueError("the electrons have no energy near their axes; there is nothing to fit a template to")
-        distance = (np.arange(n_distances) + 0.5) * _DISTANCE_STEP
+        distance = (np.arange(n_distances, dtype=np.float64) + 0.5) * _DISTANCE_STEP
         parameters = np.array([_fit_core_and_tail(profile[i], distance, pitch) for i in used])
         return cls(ages[1, used] / ages[0, used], *parameters.T)
 
