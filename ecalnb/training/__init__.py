@@ -23,11 +23,12 @@ from .predict import predict
 from .recipes import Recipe, list_recipes, parse_settings, resolve_recipe
 from .rundir import TrainingRun
 from .scales import NORMALISATIONS, SCALARS, Batch
-from .scores import join_scores, read_scores, write_scores
+from .scores import AMS_SCORES, add_ams_scores, join_scores, read_scores, titles, write_scores
 from .task import EcalTask, Outputs, Penalty
-from .weights import Classifier, load_weights, save_weights
+from .weights import Classifier, EventClassifier, load_network, load_weights, save_weights
 
 __all__ = [
+    "AMS_SCORES",
     "NORMALISATIONS",
     "SCALARS",
     "Batch",
@@ -37,6 +38,7 @@ __all__ = [
     "DivergenceError",
     "EcalDataModule",
     "EcalTask",
+    "EventClassifier",
     "EventSource",
     "Hinge",
     "Inputs",
@@ -50,6 +52,7 @@ __all__ = [
     "TrainingRun",
     "ViewInputs",
     "WeightedBCE",
+    "add_ams_scores",
     "default_inputs",
     "inputs_from",
     "join_scores",
@@ -57,6 +60,7 @@ __all__ = [
     "list_inputs",
     "list_losses",
     "list_recipes",
+    "load_network",
     "load_weights",
     "make_loss",
     "parse_settings",
@@ -64,6 +68,7 @@ __all__ = [
     "read_scores",
     "resolve_recipe",
     "save_weights",
+    "titles",
     "train",
     "write_scores",
 ]

@@ -6,12 +6,14 @@ import logging
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from .._atomic import replacing
 from .errors import TrainingError
 
-__all__ = ["BASE_COLUMNS", "check_output", "join_scores", "read_scores", "write_scores"]
+__all__ = ["AMS_SCORES", "BASE_COLUMNS", "add_ams_scores", "check_output", "join_scores", "read_scores", "titles"]
+__all__ += ["write_scores"]
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +21,10 @@ KEY = ["file_id", "entry"]
 
 BASE_COLUMNS = (*KEY, "en3d", "label", "split")
 """Columns of every scores table; the others are models, and what the caller asked to carry along."""
+
+AMS_SCORES = {"ecal_bdt": ("ams_bdt", "AMS BDT", 1), "ecal_likelihood": ("ams_likelihood", "AMS likelihood", -1)}
+"""AMS's own scores in its ntuples: column of the event table, name and title as a model, and sign that makes electrons
+high."""
 
 
 def read_scores(path: str | Path) -> pd.DataFrame:
@@ -98,3 +104,40 @@ def join_scores(old: pd.DataFrame, new: pd.DataFrame, where: str | Path = "the s
             joined[name] = new[name].to_numpy()[rows]
     joined.attrs = {**old.attrs, "models": {**old.attrs.get("models", {}), **new.attrs.get("models", {})}}
     return joined
+
+
+def add_ams_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Add AMS's own BDT and likelihood as models to a scores table, where the ntuples have them.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        A scores table with some of the columns of :data:`AMS_SCORES`, which :func:`ecalnb.training.predict` carries
+        along by ``columns=("ecal_bdt", "ecal_likelihood")``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A copy with the columns ``ams_bdt`` and ``ams_likelihood``, high for electrons. A score that no event has is
+        left out, which the log says. An event without a score that others have is ranked below all: AMS's cut would
+        not select it.
+    """
+    result = scores.copy()
+    models = dict(scores.attrs.get("models", {}))
+    for column, (name, title, sign) in AMS_SCORES.items():
+        values = sign * scores[column].to_numpy(dtype=float) if column in scores else np.full(len(scores), np.nan)
+        lacking = int(np.isnan(values).sum())
+        if lacking == len(scores):
+            log.info("%s is left out: no event has %s", title, column)
+            continue
+        if lacking:
+            log.warning("%s: %d of %d events have no %s and rank below all others", title, lacking, len(scores), column)
+        result[name] = np.where(np.isnan(values), -np.inf, values)
+        models[name] = {"model": name, "title": title}
+    result.attrs = {**scores.attrs, "models": models}
+    return result
+
+
+def titles(scores: pd.DataFrame) -> dict[str, str]:
+    """Names of the models of a scores table for tables and figures, by column; the column's own where it has none."""
+    return {name: model.get("title") or name for name, model in scores.attrs.get("models", {}).items()}

@@ -16,7 +16,7 @@ from scipy.special import expit
 from .._toml import DATA, check_keys, near, read_toml
 from ..simulation.fingerprint import parameters_fingerprint
 from ..store import Store
-from ..training import EcalDataModule, Recipe, TrainingRun, load_weights, save_weights, train
+from ..training import EcalDataModule, Recipe, TrainingRun, load_network, save_weights, train
 from . import WorkflowError, ensure
 from .stores import find_dataset
 
@@ -181,7 +181,7 @@ def _simulations(training: PackagedTraining) -> dict[str, Any]:
 
 def _largest_change(run: TrainingRun, half: dict[str, torch.Tensor], store: Store) -> float:
     """Largest change of a validation event's score when the weights are rounded to `half`."""
-    exact, rounded = (load_weights(run.path, name=name) for name in ("exact", "rounded"))
+    exact, rounded = (load_network(run.path, name=name) for name in ("exact", "rounded"))
     rounded.model.load_state_dict({name: tensor.float() for name, tensor in half.items()})
     recipe = Recipe(**run.info["recipe"])
     rows = EcalDataModule(store, recipe, inputs=exact.inputs).rows["validation"][:LOOKED_AT]
