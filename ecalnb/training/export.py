@@ -96,8 +96,9 @@ def export_onnx(classifier: EventClassifier, path: str | Path) -> Path:
     path = Path(path)
     if path.suffix != ".onnx" or path.is_dir():
         raise TrainingError(f"{path} is {'a folder' if path.is_dir() else 'no .onnx file'}; expected model.onnx")
-    graph = to_onnx(classifier).SerializeToString()
-    difference = check_onnx(graph, classifier)
+    network = _network(classifier)
+    graph = to_onnx(network).SerializeToString()
+    difference = check_onnx(graph, network)
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, TrainingError) as temporary:
         temporary.write_bytes(graph)
@@ -129,10 +130,7 @@ def to_onnx(classifier: EventClassifier) -> onnx.ModelProto:
         If the extra ``export`` is not installed.
     """
     onnx, _ = require("onnx", "export"), require("onnxscript", "export")
-    if not isinstance(classifier, Classifier):
-        raise TrainingError(
-            f"{classifier.path} ({classifier.info.get('model')}) is no neural network; only those become ONNX files"
-        )
+    classifier = _network(classifier)
     names = [CELLS, *classifier.inputs.columns]
     device = next(classifier.model.parameters()).device
     example = {name: tensor.to(device) for name, tensor in example_batch(classifier, 3).items()}
@@ -255,6 +253,14 @@ def _example_column(name: str, n: int, geometry: Calorimeter, rng: np.random.Gen
     if kind == "azimuth":
         return rng.uniform(-np.pi, np.pi, n)
     return 10 ** rng.uniform(0, 3, n)
+
+
+def _network(classifier: EventClassifier) -> Classifier:
+    if not isinstance(classifier, Classifier):
+        raise TrainingError(
+            f"{classifier.path} ({classifier.info.get('model')}) is no neural network; only those become ONNX files"
+        )
+    return classifier
 
 
 def _tidy(proto: onnx.ModelProto) -> None:
