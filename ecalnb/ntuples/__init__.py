@@ -81,8 +81,9 @@ def iterate(
     Yields
     ------
     Showers
-        With ``metadata``: ``file``, ``entries`` (first and one past the last), ``schema``, ``bad_cells``, and what the
-        dataset says. After rejections a chunk may be shorter, or empty.
+        With ``metadata``: ``file``, ``entries`` (first and one past the last), ``left_out`` (those of them that were
+        rejected), ``schema``, ``bad_cells``, and what the dataset says. After rejections a chunk may be shorter, or
+        empty.
 
     Raises
     ------

@@ -93,6 +93,7 @@ class TreeReader:
                 **self.source.metadata,
                 **self.provenance,
                 "bad_cells": report.to_dict(),
+                "left_out": [] if keep is None else (first + np.flatnonzero(~keep)).tolist(),
             }
             showers = Showers(cells.reshape(-1, *self.geometry.shape), table, self.geometry, metadata)
             yield (showers if keep is None else showers[keep]), report
