@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from . import data, models, series, simulate, validate
+from . import data, models, scoring, series, simulate, validate
 
 __all__ = ["app", "main"]
 
@@ -38,7 +38,9 @@ app.command()(simulate.simulate)
 app.command()(validate.validate)
 app.command()(data.convert)
 app.command()(models.train)
-app.command()(models.predict)
+app.command("scan-learning-rate")(models.scan_learning_rate)
+app.command()(scoring.predict)
+app.command()(scoring.export)
 app.command()(series.run)
 app.command()(series.make)
 app.command()(series.lab)
@@ -125,6 +127,8 @@ def _sentence(error: Exception) -> str:
 def _missing_module(error: ModuleNotFoundError) -> str:
     extras = {
         "train": ("torch", "timm", "pytorch_lightning", "lightning", "safetensors", "xgboost"),
+        "export": ("onnx", "onnxruntime", "onnxscript"),
+        "explain": ("captum",),
         "geant4": ("geant4_pybind", "xraydb"),
         "notebooks": ("snakemake", "papermill", "jupyterlab", "ipykernel", "nbclient", "ipywidgets"),
     }

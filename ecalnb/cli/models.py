@@ -1,4 +1,4 @@
-"""``ecalnb train``, ``ecalnb predict`` and ``ecalnb models``."""
+"""``ecalnb train``, ``ecalnb scan-learning-rate`` and ``ecalnb models``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["list_models", "predict", "train"]
+from .curves import draw_learning_curves, draw_scan
+
+__all__ = ["Device", "DeviceOption", "list_models", "scan_learning_rate", "train"]
 
 
 class Device(StrEnum):
@@ -20,35 +22,32 @@ class Device(StrEnum):
     mps = "mps"
 
 
-class Sample(StrEnum):
-    """Parts of the frozen split of the events."""
-
-    fit = "fit"
-    train = "train"
-    validation = "validation"
-    test = "test"
-
-
 DeviceOption = Annotated[Device, typer.Option(help="Where to compute; auto takes a GPU if there is one.")]
+StoreArgument = Annotated[Path, typer.Argument(help="Store made by `ecalnb convert`, with labelled events.")]
+ModelOption = Annotated[str, typer.Option(help="Architecture; `ecalnb models` lists them.")]
+RecipeOption = Annotated[str, typer.Option(help="Named set of training settings, or a .toml file with your own.")]
+SeedOption = Annotated[int, typer.Option(help="Seed of the random numbers.")]
+SettingsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="KEY=VALUE", help="Change one setting of the recipe, e.g. batch_size=256; repeatable."
+    ),
+]
 
 
 def train(
-    store: Annotated[Path, typer.Argument(help="Store made by `ecalnb convert`, with labelled events.")],
+    store: StoreArgument,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the training run: weights, history, configuration.")
     ],
-    model: Annotated[str, typer.Option(help="Architecture; `ecalnb models` lists them.")] = "ecal_simple_cnn",
-    recipe: Annotated[
-        str, typer.Option(help="Named set of training settings, or a .toml file with your own.")
-    ] = "geant4_sample",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change one setting of the recipe, e.g. batch_size=256; repeatable."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers.")] = 1,
+    model: ModelOption = "ecal_simple_cnn",
+    recipe: RecipeOption = "geant4_sample",
+    settings: SettingsOption = None,
+    seed: SeedOption = 1,
     device: DeviceOption = Device.auto,
+    devices: Annotated[int, typer.Option(help="Processes to train in on this machine, e.g. one for each GPU.")] = 1,
+    nodes: Annotated[int, typer.Option(help="Machines that take part, each with so many devices.")] = 1,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard too.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on where an interrupted run stopped, or begin anew.")] = True,
 ) -> None:
     """Train a model to tell electrons from protons.
@@ -58,7 +57,7 @@ def train(
 
         ecalnb train store --model ecal_resnet10 -o runs/resnet10
     """
-    from ..training import parse_settings
+    from ..training import is_first_process, parse_settings
     from ..training import train as train_model
 
     run = train_model(
@@ -68,54 +67,67 @@ def train(
         recipe=recipe,
         seed=seed,
         device=device.value,
+        devices=devices,
+        nodes=nodes,
+        tensorboard=tensorboard,
         resume=resume,
         **parse_settings(settings or []),
     )
+    if not is_first_process():
+        return
+    if len(run.history) > 1:
+        draw_learning_curves(run, store)
     typer.echo(f"{run.path}: {len(run.history)} epochs")
 
 
-def predict(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="RUN... EVENTS", help="Training runs (or weights), then a store or ROOT files (.root)."),
+def scan_learning_rate(
+    store: StoreArgument,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Folder of the search: a run for each point, table and figure.")
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Scores table to write (.parquet).")],
-    sample: Annotated[
-        Sample | None, typer.Option("--split", help="Score this part of the split only; test is unseen by training.")
-    ] = None,
+    model: ModelOption = "ecal_simple_cnn",
+    low: Annotated[float, typer.Option("--from", help="Lowest learning rate.")] = 1e-5,
+    high: Annotated[float, typer.Option("--to", help="Highest learning rate.")] = 1e-2,
+    points: Annotated[int, typer.Option(help="Learning rates to try, evenly spaced in the logarithm.")] = 7,
+    epochs: Annotated[int, typer.Option(help="Epochs of each training.")] = 5,
+    recipe: RecipeOption = "geant4_sample",
+    settings: SettingsOption = None,
+    seed: SeedOption = 1,
     device: DeviceOption = Device.auto,
 ) -> None:
-    """Score events with trained models.
+    """Find the learning rate by short trainings on a logarithmic grid.
 
-    The table has a row for each event: key, energy, label, and a column of logits for each model. If it is there
-    already, the models are added to it. For example
+    The best has the lowest validation loss; test events take no part. An interrupted search continues when it is
+    started again. For example
 
-        ecalnb predict runs/cnn runs/resnet10 store -o scores.parquet --split test
+        ecalnb scan-learning-rate store --model ecal_cvt -o scan --from 1e-5 --to 1e-2 --points 7 --epochs 5
     """
-    runs, events = split_inputs(inputs)
-    from ..training import predict as predict_scores
+    from rich.console import Console
+    from rich.table import Table
 
-    scores = predict_scores(
-        runs,
-        events if len(events) > 1 else events[0],
-        split=None if sample is None else sample.value,
-        output=output,
+    from ..training import parse_settings
+    from ..training import scan_learning_rate as scan_rates
+
+    scan = scan_rates(
+        store,
+        model,
+        output,
+        low=low,
+        high=high,
+        points=points,
+        epochs=epochs,
+        recipe=recipe,
+        seed=seed,
         device=device.value,
+        **parse_settings(settings or []),
     )
-    typer.echo(f"{output}: {len(scores):,} events")
-
-
-def split_inputs(inputs: list[str]) -> tuple[list[str], list[str]]:
-    """Training runs and events among what was typed: trailing ROOT files, or else the last one."""
-    events: list[str] = []
-    runs = list(inputs)
-    while runs and runs[-1].endswith(".root"):
-        events.insert(0, runs.pop())
-    if not events:
-        events = [runs.pop()]
-    if not runs:
-        raise typer.BadParameter("give at least one training run, and after it a store or ROOT files.")
-    return runs, events
+    draw_scan(scan, store, model)
+    table = Table("learning rate", "validation loss", "AUC", "epoch", "", box=None, pad_edge=False)
+    for row in scan.table.itertuples():
+        best = "best" if row.learning_rate == scan.best else ""
+        table.add_row(f"{row.learning_rate:.4g}", f"{row.val_loss:.5f}", f"{row.val_auc:.5f}", f"{row.epoch}", best)
+    Console().print(table)
+    typer.echo(f"{output}: the best learning rate is {scan.best:g}")
 
 
 def list_models() -> None:

@@ -1,12 +1,16 @@
 """Training and prediction: recipes, inputs, losses, the data module, and the one training task.
 
-:func:`train` turns a store into a run directory with weights, :func:`predict` weights and events into a scores table.
+:func:`train` turns a store into a run directory with weights, :func:`predict` weights and events into a scores table,
+:func:`predict_friends` into friend trees of ROOT files, and :func:`export_onnx` weights into a file for other programs.
 """
 
 from .batches import BatchLoader, EventSource
 from .data import EcalDataModule
+from ._runtime import is_first_process
 from .errors import DivergenceError, TrainingError
+from .export import export_onnx, to_onnx
 from .fit import train
+from .friends import predict_friends
 from .inputs import (
     CellInputs,
     Inputs,
@@ -22,6 +26,7 @@ from .losses import Hinge, Loss, WeightedBCE, list_losses, make_loss
 from .predict import predict
 from .recipes import Recipe, list_recipes, parse_settings, resolve_recipe
 from .rundir import TrainingRun
+from .scan import LearningRateScan, scan_learning_rate
 from .scales import NORMALISATIONS, SCALARS, Batch
 from .scores import AMS_SCORES, add_ams_scores, join_scores, read_scores, titles, write_scores
 from .task import EcalTask, Outputs, Penalty
@@ -42,6 +47,7 @@ __all__ = [
     "EventSource",
     "Hinge",
     "Inputs",
+    "LearningRateScan",
     "Loss",
     "MergedInputs",
     "Outputs",
@@ -54,7 +60,9 @@ __all__ = [
     "WeightedBCE",
     "add_ams_scores",
     "default_inputs",
+    "export_onnx",
     "inputs_from",
+    "is_first_process",
     "join_scores",
     "label_events",
     "list_inputs",
@@ -65,10 +73,13 @@ __all__ = [
     "make_loss",
     "parse_settings",
     "predict",
+    "predict_friends",
     "read_scores",
     "resolve_recipe",
     "save_weights",
+    "scan_learning_rate",
     "titles",
+    "to_onnx",
     "train",
     "write_scores",
 ]
