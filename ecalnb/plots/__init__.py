@@ -9,6 +9,7 @@ from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_
 from .comparison import factor_rows, model_style, rejection_rows
 from .flight import template_fit
 from .judges import auc_against, auc_dependence, auc_overview, judge_scores
+from .learning_rates import learning_rates
 from .spectra import counts_map, energy_momentum, log_edges, spectrum
 from .validation import (
     correlation_comparison,
@@ -30,6 +31,7 @@ __all__ = [
     "energy_momentum",
     "factor_rows",
     "judge_scores",
+    "learning_rates",
     "log_edges",
     "loss_curves",
     "model_style",

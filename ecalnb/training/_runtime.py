@@ -13,10 +13,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
+from pytorch_lightning.utilities import rank_zero_only
 
 from .errors import TrainingError
 
-__all__ = ["DEVICES", "check_processes", "one_voice", "pick_device", "quiet_lightning", "reproducible", "thread_number"]
+__all__ = [
+    "DEVICES",
+    "check_processes",
+    "is_first_process",
+    "one_voice",
+    "pick_device",
+    "quiet_lightning",
+    "reproducible",
+    "thread_number",
+]
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 """What ``device`` may be."""
@@ -54,6 +64,11 @@ def check_processes(device: str, devices: int, nodes: int) -> None:
         raise TrainingError(f"devices is {devices}, but this machine has {present} GPUs")
     if hasattr(sys, "ps1"):
         raise TrainingError("a training on several devices starts this program anew; use the command `ecalnb train`")
+
+
+def is_first_process() -> bool:
+    """Whether this is the first of the processes that train together, the one that writes; also if it is alone."""
+    return getattr(rank_zero_only, "rank", 0) == 0
 
 
 @contextmanager
