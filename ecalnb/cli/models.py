@@ -131,14 +131,26 @@ def scan_learning_rate(
 
 
 def list_models() -> None:
-    """List the models that can be trained, with their numbers of trainable parameters."""
+    """List the models that can be trained, with their numbers of trainable parameters.
+
+    The number is that of the input the model is made for, given beside it, with one output.
+    """
     from rich.console import Console
     from rich.table import Table
 
+    from ..models import TIMM_MODELS
     from ..models import list_models as registered
+    from ..models.conventional import METHODS
 
-    table = Table("model", "parameters", "what it is", box=None, pad_edge=False)
+    table = Table("model", "parameters", "input", "what it is", box=None, pad_edge=False)
     table.columns[1].justify = "right"
     for model in registered():
-        table.add_row(model.name, f"{model.parameters:,}", model.description)
-    Console().print(table)
+        size = "x".join(map(str, model.input_size))
+        table.add_row(model.name, f"{model.parameters:,}", size, model.description)
+    for name, title in METHODS.items():
+        table.add_row(name, "", "", f"The experiment's kind of method: {title}.")
+    console = Console()
+    console.print(table)
+    console.print(
+        f"timm's own models work on padded images, {len(TIMM_MODELS)} are tested, such as timm:convnext_atto."
+    )

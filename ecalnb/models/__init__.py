@@ -4,9 +4,10 @@ After ``import ecalnb.models`` both ``timm.create_model("ecal_resnet10")`` and :
 says what is wrong with a name or an option.
 """
 
-from . import coatnet, cvt, linear, resnet, simple_cnn, simple_mlp  # noqa: F401  (importing one registers it)
+from . import coatnet, cvt, linear, resnet, simple_cnn, simple_mlp, two_view  # noqa: F401  (importing one registers it)
 from .errors import ModelError
 from .padding import TIMM_MODELS, PaddedModel
+from .pretrained import list_weights, weights_file
 from .registry import ModelInfo, count_parameters, create, list_models, options_of
 
 __all__ = [
@@ -17,5 +18,7 @@ __all__ = [
     "count_parameters",
     "create",
     "list_models",
+    "list_weights",
     "options_of",
+    "weights_file",
 ]
