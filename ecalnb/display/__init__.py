@@ -1,7 +1,8 @@
-"""Event displays: the static views of a shower and its profiles."""
+"""Event displays: the static views of a shower, its profiles, and what of it a network goes by."""
 
 from __future__ import annotations
 
+from .attributions import attribution_scale, attribution_view, draw_attribution
 from .profiles import (
     ProfileArtists,
     lateral,
@@ -16,6 +17,9 @@ from .views import ViewArtists, draw_event, view
 __all__ = [
     "ProfileArtists",
     "ViewArtists",
+    "attribution_scale",
+    "attribution_view",
+    "draw_attribution",
     "draw_event",
     "lateral",
     "lateral_profile",

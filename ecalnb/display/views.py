@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 from matplotlib.collections import PolyCollection
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.ticker import MultipleLocator
 
 from .._style import ENERGY_CMAP, source_label, source_text, style
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from ..showers import Showers
 
-__all__ = ["ViewArtists", "draw_event", "view"]
+__all__ = ["ViewArtists", "describe", "draw_cells", "draw_event", "energy_scale", "event_track", "view"]
 
 _OTHER_VIEW = "0.90"  # grey of the layers that measure the other coordinate
 _FLOOR = 0.1  # MeV; the colour scale starts no lower: a crossing particle leaves about 10 MeV in a layer
@@ -40,7 +40,7 @@ class ViewArtists(NamedTuple):
     track: Line2D | None
 
 
-def _energy_scale(image: npt.NDArray[np.floating]) -> LogNorm:
+def energy_scale(image: npt.NDArray[np.floating]) -> LogNorm:
     """Logarithmic colour scale in MeV that all cells of an event share."""
     top = 1000 * float(np.nanmax(image, initial=0.0))
     return LogNorm(_FLOOR, max(top, 10 * _FLOOR), clip=False)
@@ -88,8 +88,35 @@ def view(
         If the image has not the shape of the calorimeter, ``track`` is not one, or ``half_width`` not positive.
     """
     image = np.asarray(image, dtype=float)
-    if image.shape != geometry.shape:
-        raise ValueError(f"image has shape {image.shape}; {geometry.name} needs {geometry.shape}")
+    energies = 1000 * np.where(image > 0, image, 0)
+    norm = norm or energy_scale(image)
+    return draw_cells(ax, energies, view, geometry, track, half_width=half_width, norm=norm, cmap=ENERGY_CMAP)
+
+
+def draw_cells(
+    ax: Axes,
+    values: npt.NDArray[np.float64],
+    view: View,
+    geometry: Calorimeter,
+    track: Tracks | None,
+    *,
+    half_width: float | None,
+    norm: Normalize,
+    cmap: str,
+) -> ViewArtists:
+    """Draw one view of anything that each cell has, as :func:`view` does its energy; cells of value 0 are empty.
+
+    Parameters
+    ----------
+    ax, view, geometry, track, half_width
+        See :func:`view`.
+    values : array, shape (n_layers, n_cells)
+        What to draw.
+    norm, cmap
+        Its colour scale and colours.
+    """
+    if values.shape != geometry.shape:
+        raise ValueError(f"image has shape {values.shape}; {geometry.name} needs {geometry.shape}")
     if track is not None and len(track) != 1:
         raise ValueError(f"{len(track)} tracks given; a view shows one event, so give one track")
     if half_width is not None and not half_width > 0:
@@ -98,8 +125,8 @@ def view(
     depths = np.arange(geometry.n_layers + 1) * geometry.layer_thickness
     for layer in np.setdiff1d(np.arange(geometry.n_layers), layers):
         ax.axhspan(depths[layer], depths[layer + 1], color=_OTHER_VIEW, lw=0, zorder=0)
-    cells = _hit_cells(image, layers, geometry)
-    cells.set(cmap=ENERGY_CMAP, norm=norm or _energy_scale(image))
+    cells = _hit_cells(values, layers, geometry)
+    cells.set(cmap=cmap, norm=norm)
     ax.add_collection(cells)
     line = None
     if track is not None:
@@ -111,7 +138,7 @@ def view(
         ax.set_xlim(-side, side)
     else:
         half_width = min(half_width, side)
-        middle = np.clip(_middle(image, view, geometry, track), half_width - side, side - half_width)
+        middle = np.clip(_middle(values, view, geometry, track), half_width - side, side - half_width)
         ax.set_xlim(middle - half_width, middle + half_width)
     ax.set_ylim(geometry.thickness, 0)
     ax.set_aspect("equal")
@@ -121,14 +148,14 @@ def view(
     return ViewArtists(cells, line)
 
 
-def _hit_cells(image: npt.NDArray[np.float64], layers: npt.NDArray[np.intp], geometry: Calorimeter) -> PolyCollection:
-    """Draw cells with energy as rectangles (mm), coloured by their energy in MeV."""
-    row, cell = np.nonzero(image[layers] > 0)
+def _hit_cells(values: npt.NDArray[np.float64], layers: npt.NDArray[np.intp], geometry: Calorimeter) -> PolyCollection:
+    """Draw cells that are not 0 as rectangles (mm), coloured by their value."""
+    row, cell = np.nonzero(values[layers])
     left, top = geometry.cell_edges()[cell], layers[row] * geometry.layer_thickness
     right, bottom = left + geometry.cell_pitch, top + geometry.layer_thickness
     corners = np.stack([left, top, right, top, right, bottom, left, bottom], axis=1).reshape(-1, 4, 2)
     # An edge in the colour of the face hides the hairlines that viewers leave between neighbours.
-    return PolyCollection(list(corners), array=1000 * image[layers[row], cell], edgecolors="face", linewidths=0.2)
+    return PolyCollection(list(corners), array=values[layers[row], cell], edgecolors="face", linewidths=0.2)
 
 
 def _middle(image: npt.NDArray[np.float64], view: View, geometry: Calorimeter, track: Tracks | None) -> float:
@@ -192,10 +219,8 @@ def draw_event(
     if not 0 <= event < len(showers):
         raise IndexError(f"event {event} does not exist; there are {len(showers)} events, numbered from 0")
     image, geometry = showers.images[event], showers.geometry
-    track = showers[[event]].tracks if "track_x" in showers.table else None
-    if track is not None and np.isnan(track.x + track.y + track.inclination + track.azimuth).any():
-        track = None
-    norm = _energy_scale(image)
+    track = event_track(showers, event)
+    norm = energy_scale(image)
     with plt.style.context(style()):
         if half_width is None:
             fig, axes = plt.subplots(2, 1, figsize=(8.4, 4.7), layout="compressed")
@@ -213,6 +238,14 @@ def draw_event(
         if artists.track is not None:
             axes[-1].legend(handles=[artists.track], loc="upper left", bbox_to_anchor=(0, -0.12), borderaxespad=0)
     return fig
+
+
+def event_track(showers: Showers, event: int) -> Tracks | None:
+    """Track of an event, if it has one."""
+    track = showers[[event]].tracks if "track_x" in showers.table else None
+    if track is not None and np.isnan(track.x + track.y + track.inclination + track.azimuth).any():
+        return None
+    return track
 
 
 def describe(showers: Showers, event: int) -> str:

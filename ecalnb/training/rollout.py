@@ -20,7 +20,7 @@ from .weights import Classifier, EventClassifier
 
 __all__ = ["attention_rollout"]
 
-Size = tuple[int, int]
+Size = tuple[int, ...]  # rows and columns
 
 
 @torch.no_grad()
