@@ -61,5 +61,7 @@ def _source(path: Path) -> str:
     from ..store import Store
 
     sources = [source for shard in Store(path).shards for source in shard.sources]
-    known = {plots.source_text(source["kind"], source.get("simulation") or "") for source in sources if source["kind"]}
+    known = {
+        plots.source_text(source["kind"], source.get("simulation") or "") for source in sources if source.get("kind")
+    }
     return " + ".join(sorted(known)) or f"events of {path.name}"

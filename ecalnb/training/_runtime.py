@@ -130,11 +130,12 @@ def quiet_lightning() -> Iterator[None]:
 
     On Ctrl-C Lightning ignores all further ones and ends the process, kernel of a notebook included.
     """
-    logger = logging.getLogger("pytorch_lightning")
-    level = logger.level
+    loggers = [logging.getLogger(name) for name in ("pytorch_lightning", "lightning_fabric")]
+    levels = [logger.level for logger in loggers]
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGINT) if main else None
-    logger.setLevel(logging.WARNING)
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
     try:
         with warnings.catch_warnings():
             # Lightning's own use of torch, of no concern to who trains a model.
@@ -143,6 +144,7 @@ def quiet_lightning() -> Iterator[None]:
     except SystemExit as error:
         raise KeyboardInterrupt("the training was interrupted; start it again to go on") from error
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
         if main and handler is not None:
             signal.signal(signal.SIGINT, handler)

@@ -162,18 +162,18 @@ class EcalTask(LightningModule):
         """Add up numbers of all processes."""
         if self.trainer.world_size == 1:
             return numbers
-        own = torch.tensor(numbers, dtype=torch.float64, device=self.device)
-        return tuple(self.all_gather(own).sum(dim=0).tolist())  # type: ignore[union-attr]
+        total = torch.tensor(numbers, dtype=torch.float64, device=self.device)
+        torch.distributed.all_reduce(total)
+        return tuple(total.tolist())
 
     def _from_all(self, parts: list[torch.Tensor]) -> npt.NDArray[np.float64]:
         """Gather the values of the events of all processes, which may have different numbers of them."""
         own = torch.cat(parts).float()
         if self.trainer.world_size == 1:
             return own.cpu().double().numpy()
-        sizes: Any = self.all_gather(torch.tensor(len(own), device=self.device))
-        padded = nn.functional.pad(own, (0, int(sizes.max()) - len(own)))
-        values: Any = self.all_gather(padded)
-        return torch.cat([part[:size] for part, size in zip(values, sizes, strict=True)]).cpu().double().numpy()
+        gathered: list[Any] = [None] * self.trainer.world_size
+        torch.distributed.all_gather_object(gathered, own.cpu().double().numpy())
+        return np.concatenate(gathered)
 
     @property
     def train_loss(self) -> float:
