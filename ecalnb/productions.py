@@ -5,17 +5,20 @@ They stand in a datasets file (:mod:`ecalnb.datasets`), and the workflow makes t
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ._toml import check_keys
+from ._toml import DATA, check_keys
 
-__all__ = ["EVENTS_A_FILE", "Production"]
+__all__ = ["EVENTS_A_FILE", "Production", "parameters_fingerprint"]
 
 EVENTS_A_FILE = 20_000
+
+_PARAMETERS = ("detectors.toml", "energy.toml", "fluxes.csv", "subdetectors.toml")
 SETTINGS = (
     "particle", "energy", "spectrum", "angle", "reach", "engine", "detector", "keep", "homogenised", "cut", "physics",
 )  # fmt: skip
@@ -110,3 +113,19 @@ class Production:
 
 def _range(energy: float | tuple[float, float]) -> str:
     return "-".join(f"{limit:g}" for limit in energy) if isinstance(energy, tuple | list) else f"{energy:g}"
+
+
+def parameters_fingerprint() -> str:
+    """Hash of all that the simulation is fitted or set to, kept with the weights that were trained on its events.
+
+    It covers the parameter files of the fast simulation, the detector response and the other subdetectors.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits; they change when any of the files does.
+    """
+    content = hashlib.blake2b(digest_size=16)
+    for path in sorted([*(DATA / "simulation").iterdir(), *(DATA / name for name in _PARAMETERS)]):
+        content.update(path.relative_to(DATA).as_posix().encode() + b"\0" + path.read_bytes())
+    return content.hexdigest()

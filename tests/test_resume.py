@@ -56,6 +56,8 @@ def test_killed_training_ends_in_the_same_bits(
 
     assert resumed.weights.read_bytes() == uninterrupted.weights.read_bytes()
     assert (run / "metrics.csv").read_bytes() == (uninterrupted.path / "metrics.csv").read_bytes()
+    for run_of in (resumed, uninterrupted):
+        assert run_of.info["environment"].pop("seconds") > 0
     assert resumed.info == uninterrupted.info
     leftovers = [path.name for path in run.rglob("*") if path.name.endswith(".tmp")]
     assert leftovers == []

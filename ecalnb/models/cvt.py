@@ -18,14 +18,14 @@ from typing import Any
 
 import torch
 from timm.layers import DropPath
-from timm.models import generate_default_cfgs, register_model
+from timm.models import register_model
 from torch import nn
 
-from .registry import ModelError, build, default_cfg
+from .registry import ModelError, build, default_cfg, packaged_cfgs
 
 __all__ = ["CvT"]
 
-default_cfgs = generate_default_cfgs(
+default_cfgs = packaged_cfgs(
     {
         "ecal_cvt": default_cfg(first_conv="stages.0.embedding.projection", classifier="head"),
         "ecal_phys_cvt": default_cfg(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from .._toml import near
-from .registry import ModelError
+from .errors import ModelError
 
 __all__ = ["FOLDER", "list_weights", "weights_file"]
 

@@ -14,13 +14,24 @@ from typing import Any
 
 import timm
 import torch
-from timm.models import build_model_with_cfg, model_entrypoint, resolve_pretrained_cfg
+from timm.models import build_model_with_cfg, generate_default_cfgs, model_entrypoint, resolve_pretrained_cfg
 from torch import nn
 
 from . import padding
 from .errors import ModelError, forbid_unknown, suggest
+from .pretrained import list_weights, weights_file
 
-__all__ = ["ModelError", "ModelInfo", "build", "count_parameters", "create", "default_cfg", "list_models", "options_of"]
+__all__ = [
+    "ModelError",
+    "ModelInfo",
+    "build",
+    "count_parameters",
+    "create",
+    "default_cfg",
+    "list_models",
+    "options_of",
+    "packaged_cfgs",
+]
 
 PREFIX = "ecal_"
 
@@ -57,6 +68,22 @@ def default_cfg(**changes: Any) -> dict[str, Any]:
     """Return the timm configuration of a model of AMS showers: one channel of 18 x 72 cells and one logit."""
     cfg = {"url": "", "input_size": (1, 18, 72), "num_classes": 1, "fixed_input_size": False, "license": "bsd-3-clause"}
     return {**cfg, **changes}
+
+
+def packaged_cfgs(architectures: Mapping[str, Mapping[str, Any]]) -> Any:
+    """Return what timm wants to know of architectures: for each a configuration for every packaged weights of it.
+
+    Parameters
+    ----------
+    architectures : mapping of str to mapping
+        The configuration of each architecture, as `default_cfg` gives it.
+    """
+    tagged = {
+        tag: {**cfg, "file": str(weights_file(tag))} if tag != name else cfg
+        for name, cfg in architectures.items()
+        for tag in (list_weights(name) or [name])
+    }
+    return generate_default_cfgs(tagged)
 
 
 def build(

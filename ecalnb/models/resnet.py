@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from timm.models import generate_default_cfgs, register_model
+from timm.models import register_model
 from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
 
-from .registry import build, default_cfg
+from .registry import build, default_cfg, packaged_cfgs
 
 __all__: list[str] = []
 
-default_cfgs = generate_default_cfgs(
+default_cfgs = packaged_cfgs(
     {name: default_cfg(first_conv="conv1", classifier="fc") for name in ("ecal_resnet10", "ecal_resnet18")}
 )
 

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from timm.models import generate_default_cfgs, register_model
+from timm.models import register_model
 from torch import nn
 
-from .registry import ModelError, build, default_cfg
+from .registry import ModelError, build, default_cfg, packaged_cfgs
 
 __all__ = ["SimpleCNN"]
 
-default_cfgs = generate_default_cfgs({"ecal_simple_cnn": default_cfg(first_conv="stage1.0", classifier="head")})
+default_cfgs = packaged_cfgs({"ecal_simple_cnn": default_cfg(first_conv="stage1.0", classifier="head")})
 
 
 class SimpleCNN(nn.Module):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import math
+import time
 from pathlib import Path
 from typing import Any
 
@@ -111,18 +112,24 @@ class History(Callback):
 
 
 class RunCheckpoint(Checkpoint):
-    """Write ``last.ckpt`` to resume from, and ``best.ckpt`` with the weights of the lowest validation loss.
+    """Write ``last.ckpt`` to resume from, and ``best.ckpt`` with the weights of the best epoch.
 
     ``last.ckpt`` is written every so many steps and at the end of each epoch, after validation and early stopping,
     which are the two moments that Lightning resumes from exactly. The best weights are written before it: a training
     killed in between does the epoch again and writes the same ones.
     """
 
-    def __init__(self, folder: Path, every: int) -> None:
+    def __init__(self, folder: Path, every: int, monitor: str, mode: str) -> None:
         self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
         self.every = every
-        self.best_loss, self.best_epoch = math.inf, -1
+        self.monitor, self.sign = monitor, {"min": 1, "max": -1}[mode]
+        self.best_value, self.best_epoch = math.inf, -1  # of the monitored number times the sign
         self.stopped, self.epochs = False, 0
+        self.seconds, self._started = 0.0, 0.0
+
+    def on_train_start(self, *_: Any) -> None:
+        """Start the clock, which goes on where a resumed training was."""
+        self._started = time.monotonic() - self.seconds
 
     def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
         """Write a checkpoint within the epoch; its last batch is left to the end of the epoch."""
@@ -131,16 +138,17 @@ class RunCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002
         """Write the checkpoint of the epoch, and the weights if they are the best."""
-        loss = float(trainer.callback_metrics["val_loss"])
-        if loss < self.best_loss:
-            self.best_loss, self.best_epoch = loss, trainer.current_epoch
+        value = self.sign * float(trainer.callback_metrics[self.monitor])
+        if value < self.best_value:
+            self.best_value, self.best_epoch = value, trainer.current_epoch
             trainer.save_checkpoint(self.best, weights_only=True)
         self.stopped, self.epochs = bool(trainer.should_stop), trainer.current_epoch + 1
         trainer.save_checkpoint(self.last)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the best epoch, the number of whole epochs, and whether early stopping has ended the training."""
-        return {name: getattr(self, name) for name in ("best_loss", "best_epoch", "stopped", "epochs")}
+        """Return the best epoch, whole epochs, whether early stopping has ended the training, and its time."""
+        self.seconds = time.monotonic() - self._started
+        return {name: getattr(self, name) for name in ("best_value", "best_epoch", "stopped", "epochs", "seconds")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from there."""

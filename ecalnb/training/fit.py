@@ -26,7 +26,7 @@ from .data import EcalDataModule, EventSource, Selection, describe_selection
 from .errors import TrainingError
 from .inputs import inputs_from
 from .losses import make_loss
-from .recipes import Recipe, resolve_recipe
+from .recipes import MONITORS, Recipe, resolve_recipe
 from .rundir import (
     TrainingRun,
     check_folder,
@@ -237,8 +237,8 @@ def _trainer(
         callbacks=[
             History(output / "metrics.csv"),
             ProgressLine(),
-            EarlyStopping("val_loss", min_delta=settings.tolerance, patience=settings.patience),
-            RunCheckpoint(output / "checkpoints", checkpoint_every),
+            EarlyStopping(settings.monitor, settings.tolerance, settings.patience, mode=MONITORS[settings.monitor]),
+            RunCheckpoint(output / "checkpoints", checkpoint_every, settings.monitor, MONITORS[settings.monitor]),
             *callbacks,
         ],
         plugins=[AtomicCheckpointIO()],
@@ -276,14 +276,15 @@ def _export(output: Path, config: dict[str, Any], task: EcalTask) -> None:
     last = read_checkpoint(output / "checkpoints" / "last.ckpt")["callbacks"]
     best = last[RunCheckpoint.__qualname__]["best_epoch"]
     rows = {int(row["epoch"]): row for row in last[History.__qualname__]["rows"]}
+    monitor = config["recipe"]["monitor"]
     info = {
         **{key: value for key, value in config.items() if key != "environment"},
         "epochs": len(rows),
         "validation": rows[best],
-        "environment": config["environment"],
+        "environment": {**config["environment"], "seconds": round(last[RunCheckpoint.__qualname__]["seconds"], 1)},
     }
     save_weights(output / "weights.safetensors", _model_state(output / "checkpoints" / "best.ckpt", task), info)
-    log.info("%s: best validation loss %.5f after epoch %d", output, rows[best]["val_loss"], best)
+    log.info("%s: %s is best, %.5f, after epoch %d", output, monitor, rows[best][monitor], best)
 
 
 def _model_state(checkpoint: Path, task: EcalTask) -> dict[str, torch.Tensor]:

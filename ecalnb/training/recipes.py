@@ -16,7 +16,12 @@ from .._toml import DATA, check_keys, near, read_toml
 from .errors import TrainingError
 from .inputs import default_inputs
 
-__all__ = ["Recipe", "list_recipes", "parse_settings", "resolve_recipe"]
+__all__ = ["MONITORS", "Recipe", "list_recipes", "parse_settings", "resolve_recipe"]
+
+
+MONITORS = {"val_loss": "min", "val_auc": "max", "val_background_90": "min"}
+"""What can choose the best epoch, and whether it should be small or large: loss, area under the ROC curve, and the
+fraction of background that passes at 90 % signal efficiency, all on validation events."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +57,11 @@ class Recipe:
     loss : str
         Name of the loss; see :mod:`ecalnb.training.losses`.
     max_epochs, patience, tolerance : int, int, float
-        Training stops after `max_epochs`, or when the validation loss has not fallen by more than `tolerance` for
-        `patience` epochs. The weights with the lowest validation loss are kept.
+        Training stops after `max_epochs`, or when `monitor` has not got better by more than `tolerance` for `patience`
+        epochs.
+    monitor : str
+        What says on validation events which epoch is the best, whose weights are kept: one of :data:`MONITORS`. The
+        loss also asks for probabilities that are right, which they need not be at energies beyond the training events'.
     augmentation : tuple of str
         Changes that leave the physics alone, drawn for each event of a batch; see :mod:`ecalnb.training.augment`.
     precision : str
@@ -90,6 +98,7 @@ class Recipe:
     max_epochs: int = 200
     patience: int = 20
     tolerance: float = 1e-5
+    monitor: str = "val_loss"
     augmentation: tuple[str, ...] = ()
     precision: str = "32"
     model_options: dict[str, Any] = field(default_factory=dict)
@@ -108,6 +117,8 @@ class Recipe:
                 raise TrainingError(f"the energy window {low} to {high} GeV is empty")
         labels = {label: list(_typed(f"labels.{label}", "tuple", names)) for label, names in self.labels.items()}
         object.__setattr__(self, "labels", labels)
+        if self.monitor not in MONITORS:
+            raise TrainingError(f"monitor is {self.monitor!r}; expected one of {', '.join(MONITORS)}")
         if self.precision not in ("32", "bf16-mixed"):
             raise TrainingError(f"precision is {self.precision!r}; expected '32' or 'bf16-mixed'")
         if both := set(self.signal) & set(self.background):

@@ -22,6 +22,7 @@ from .. import models
 from .._atomic import replacing, write_json
 from ..geometry import Calorimeter
 from ..models.conventional import METHODS
+from ..productions import parameters_fingerprint
 from .data import EventSource
 from .errors import TrainingError
 from .inputs import Batch, Inputs, NeedsColumns, inputs_from
@@ -142,7 +143,8 @@ def load_weights(path: str | Path, *, store: EventSource | None = None, name: st
     Parameters
     ----------
     path : str or Path
-        A run directory, or a file of weights (``.safetensors``, or ``.ubj`` of trees) with its JSON file beside it.
+        A run directory; a file of weights (``.safetensors``, or ``.ubj`` of trees) with its JSON file beside it; or the
+        name of packaged weights, such as ``ecal_resnet10.geant4`` (:func:`ecalnb.models.list_weights`).
     store : EventSource, optional
         Warn if the weights were trained on other data than this store's.
     name : str, optional
@@ -153,8 +155,8 @@ def load_weights(path: str | Path, *, store: EventSource | None = None, name: st
     TrainingError
         If there are no weights, the training has not ended, or the file does not fit the model that it names.
     """
-    path = Path(path)
-    file = _weights_file(path)
+    packaged = str(path) in models.list_weights() and not Path(path).exists()
+    file = models.weights_file(str(path)) if packaged else _weights_file(Path(path))
     info = read_json(file.with_suffix(".json"))
     if info.get("format") != FORMAT:
         raise TrainingError(
@@ -198,6 +200,11 @@ def load_network(path: str | Path, *, store: EventSource | None = None, name: st
 def _warn_of_other_data(file: Path, info: Mapping[str, Any], store: EventSource | None) -> None:
     if store is not None and (trained := info.get("data", {}).get("store")) != store.fingerprint():
         log.warning("%s was trained on other data (%s) than this store (%s)", file, trained, store.fingerprint())
+    simulated = info.get("dataset", {}).get("simulation", {}).get("fingerprint")
+    if simulated is not None and simulated != (now := parameters_fingerprint()):
+        log.warning(
+            "%s was trained on events of another simulation (%s) than this version's (%s)", file, simulated, now
+        )
 
 
 def _weights_file(path: Path) -> Path:
@@ -211,7 +218,10 @@ def _weights_file(path: Path) -> Path:
             raise TrainingError(f"the training in {path} has not ended; start it again with the same settings to go on")
         return file
     if not path.exists():
-        raise TrainingError(f"{path} does not exist; expected a run directory or a .safetensors file")
+        raise TrainingError(
+            f"{path} does not exist; expected a run directory, a .safetensors file or packaged weights "
+            f"({', '.join(models.list_weights()) or 'there are none'})"
+        )
     if path.suffix not in _SUFFIXES:
         raise TrainingError(f"{path} is not a .safetensors file, nor a .ubj file of trees")
     if not path.with_suffix(".json").is_file():

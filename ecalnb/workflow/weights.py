@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from scipy.special import expit
 
 from .._toml import DATA, check_keys, near, read_toml
-from ..simulation.fingerprint import parameters_fingerprint
+from ..productions import parameters_fingerprint
 from ..store import Store
 from ..training import EcalDataModule, Recipe, TrainingRun, load_network, save_weights, train
 from . import WorkflowError, ensure

@@ -86,8 +86,8 @@ class EnergyDependentDensity:
             centered = scores[whole] - scores[whole].mean(axis=0)
             covariance = centered.T @ centered / n
             scale = np.sqrt(np.diag(covariance)) + 1e-12
-            # As if k more events had no correlation: the matrix can be inverted whatever the sample.
-            correlation = (n * covariance / np.outer(scale, scale) + k * np.eye(k)) / (n + k)
+            # As if one event more had no correlation, so that the matrix can be inverted whatever the sample.
+            correlation = (n * covariance / np.outer(scale, scale) + np.eye(k)) / (n + 1)
             np.fill_diagonal(correlation, 1.0)
         return cls(standardisation, densities, correlation, (n + 0.5) / (len(v) + 1))
 

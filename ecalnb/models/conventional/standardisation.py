@@ -26,6 +26,8 @@ FloatArray = npt.NDArray[np.float64]
 EVENTS_PER_FUNCTION, MOST_FUNCTIONS = 50, 5
 """A spline has one function (a constant) for fewer than 100 events, and one more for each further 50, up to five."""
 
+_FLOOR = 1e-3  # least spread at any energy, of that at all energies: for a variable that is the same for most events
+
 REACH = np.log(10.0)
 """How far the straight lines are followed: to a tenth of the lowest and ten times the highest energy."""
 
@@ -153,7 +155,7 @@ def _fit_normal(values: FloatArray, basis: FloatArray) -> tuple[FloatArray, Floa
     for _ in range(3):  # mean and spread in turns: the mean hardly depends on the weights
         weight = np.exp(-b @ log_spread)
         mean = np.linalg.lstsq(b * weight[:, None], v * weight, rcond=None)[0]
-        log_spread = _fit_log_spread((v - b @ mean) ** 2, b, log_spread)
+        log_spread = _fit_log_spread((v - b @ mean) ** 2 + _FLOOR**2, b, log_spread)
     mean, log_spread = mean * scale, log_spread.copy()
     mean[0] += center
     log_spread[0] += np.log(scale)

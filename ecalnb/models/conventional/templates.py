@@ -87,9 +87,8 @@ class LongitudinalTemplate:
         rho = _clipped(standardisation(residuals, energy))
         rho = rho[np.isfinite(rho).all(axis=1)]
         n, k = rho.shape
-        # As if a few events had no correlation, so that the matrix can be inverted whatever the sample.
-        correlation = (rho.T @ rho + k * np.eye(k)) / (n + k)
-        return cls(standardisation, correlation)
+        # As if one event more had no correlation, so that the matrix can be inverted whatever the sample.
+        return cls(standardisation, (rho.T @ rho + np.eye(k)) / (n + 1))
 
     def distance(self, residuals: FloatArray, energy: FloatArray) -> FloatArray:
         """Distance D of events, shape (n,); NaN where a residual is."""

@@ -1,0 +1,119 @@
+"""Weights that come with the package, and the command that makes them."""
+
+import json
+import logging
+
+import numpy as np
+import pytest
+import timm
+import torch
+
+from ecalnb import models, ntuples
+from ecalnb.datasets import load_datasets
+from ecalnb.models import ModelError, pretrained
+from ecalnb.productions import parameters_fingerprint
+from ecalnb.store import Store, convert
+from ecalnb.training import load_weights, predict, train
+from ecalnb.workflow import WorkflowError
+from ecalnb.workflow.weights import LARGEST_CHANGE, load_trainings, package, train_all_weights
+
+NAMES = models.list_weights()
+
+
+@pytest.fixture(scope="module")
+def showers():
+    return ntuples.read(load_datasets()["geant4_electrons"].files[0], label="electron", n_max=64)
+
+
+def test_the_packaged_weights_are_those_that_are_listed_to_be_made():
+    assert set(NAMES) == set(load_trainings())
+    assert sum(path.stat().st_size for path in pretrained.FOLDER.iterdir()) < 45e6
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_packaged_weights_say_what_they_are(name):
+    info = json.loads(pretrained.weights_file(name).with_suffix(".json").read_text())
+    training = load_trainings()[name]
+    assert info["model"] == name.partition(".")[0]
+    assert info["recipe"]["name"] == training.recipe
+    assert info["seed"] == training.seed
+    assert {key: info["recipe"][key] for key in training.settings} == training.settings
+    assert info["dataset"]["name"] == training.dataset
+    assert info["dataset"]["simulation"]["fingerprint"] in (None, parameters_fingerprint())
+    assert info["training"]["seconds"] > 0
+    assert info["validation"]["val_auc"] > 0.9
+    assert info["precision"]["stored"] == "float32" or info["precision"]["largest score change"] < LARGEST_CHANGE
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_packaged_weights_load_in_both_ways(name, showers):
+    classifier = load_weights(name)
+    assert classifier.name == name
+    ours = predict(name, showers)[name].to_numpy()
+    model = timm.create_model(name, pretrained=True).eval()
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, classifier.model.state_dict()[key])
+    assert np.isfinite(ours).all()
+
+
+def test_a_network_knows_the_electrons_of_the_simulation_it_was_trained_on(showers):
+    scores = predict("ecal_simple_cnn.geant4", showers)
+    inside = scores["en3d"].between(5, 100)
+    assert (scores.loc[inside, "ecal_simple_cnn.geant4"] > 0).mean() > 0.9
+
+
+def test_names_that_are_not_there():
+    with pytest.raises(ModelError, match=r"no packaged weights are called 'ecal_simple_cnn.gent4'; there are .*geant4"):
+        models.weights_file("ecal_simple_cnn.gent4")
+    with pytest.raises(ValueError, match=r"does not exist; expected a run directory, .* packaged weights"):
+        load_weights("ecal_simple_cnn.gent4")
+    with pytest.raises(WorkflowError, match="no packaged weights are called 'none'"):
+        train_all_weights("nowhere", ["none"])
+
+
+def test_another_simulation_is_warned_of(monkeypatch, caplog):
+    monkeypatch.setattr("ecalnb.training.weights.parameters_fingerprint", lambda: "0" * 32)
+    with caplog.at_level(logging.WARNING):
+        load_weights("ecal_simple_cnn.fast")
+    assert "was trained on another simulation" in caplog.text
+    caplog.clear()
+    load_weights("ecal_simple_cnn.geant4")
+    assert not caplog.text
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A short training of a small model on few Geant4 events."""
+    dataset = load_datasets()["geant4_sample"]
+    convert(dataset, tmp_path / "store", selection=lambda table: table["entry"] < 300)
+    run = train(tmp_path / "store", "ecal_simple_cnn", tmp_path / "run", max_epochs=1, threads=1)
+    return run, Store(tmp_path / "store"), load_trainings()["ecal_simple_cnn.geant4"]
+
+
+def test_weights_are_packaged_in_half_precision_where_the_scores_bear_it(trained, tmp_path, monkeypatch):
+    run, store, training = trained
+    path = package(run, store, tmp_path / "packaged", training)
+    assert path.name == "ecal_simple_cnn.geant4.safetensors"
+    assert path.stat().st_size < 0.6 * run.weights.stat().st_size
+    exact, half = (load_weights(file, name="s") for file in (run.path, path))
+    score = [torch.tensor(predict(classifier, store)["s"].to_numpy()).sigmoid() for classifier in (exact, half)]
+    assert (score[0] - score[1]).abs().max() < LARGEST_CHANGE
+    monkeypatch.setattr("ecalnb.workflow.weights.LARGEST_CHANGE", 0.0)
+    path = package(run, store, tmp_path / "packaged", training)
+    assert json.loads(path.with_suffix(".json").read_text())["precision"]["stored"] == "float32"
+    for key, value in load_weights(path).model.state_dict().items():
+        assert torch.equal(value, exact.model.state_dict()[key])
+
+
+@pytest.mark.slow
+def test_all_weights_are_made_from_nothing(tmp_path):
+    description = tmp_path / "weights.toml"
+    description.write_text(
+        '[small]\ndataset = "mc"\nscale = "smoke"\nrecipe = "mc_below_above_1tev"\nseed = 1\n'
+        "settings = { max_epochs = 1 }\n[small.models.ecal_simple_cnn]\n[small.models.ecal_phys_cvt]\n"
+    )
+    files = train_all_weights(tmp_path / "out", path=description)
+    assert [file.name for file in files] == ["ecal_simple_cnn.small.safetensors", "ecal_phys_cvt.small.safetensors"]
+    before = [file.stat().st_mtime_ns for file in (tmp_path / "out" / "runs").rglob("weights.safetensors")]
+    train_all_weights(tmp_path / "out", path=description)
+    assert before == [file.stat().st_mtime_ns for file in (tmp_path / "out" / "runs").rglob("weights.safetensors")]
