@@ -1,6 +1,6 @@
 """The command `ecalnb`, with a record by each process of the events that it trains on and its weights at the end.
 
-``STOP_AT_STEP`` in the environment ends a training at that step.
+There is a checkpoint every 4 steps, and ``STOP_AT_STEP`` in the environment ends a training at that step.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from ecalnb.cli import main
+from ecalnb.training import train
 from ecalnb.training.batches import BatchLoader
 from ecalnb.training.task import EcalTask
 
@@ -37,12 +38,11 @@ def record() -> None:
         end(self)
         rank = self.global_rank
         (folder / f"rank{rank}.json").write_text(json.dumps(seen))
-        save_file(
-            {name: tensor.clone() for name, tensor in self.model.state_dict().items()},
-            folder / f"rank{rank}.safetensors",
-        )
+        weights = {name: tensor.contiguous() for name, tensor in self.model.state_dict().items()}
+        save_file(weights, folder / f"rank{rank}.safetensors")
         seen.clear()
 
+    train.__kwdefaults__["checkpoint_every"] = 4
     BatchLoader.batch = noted_batch  # type: ignore[method-assign]
     EcalTask.on_train_batch_start = stopping_step  # type: ignore[method-assign]
     EcalTask.on_train_epoch_end = noted_end  # type: ignore[method-assign]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from itertools import chain
 from pathlib import Path
@@ -338,6 +339,25 @@ def test_folders_that_are_no_runs(store: Store, tmp_path: Path) -> None:
         train(store, output=tmp_path / "file", **QUICK)
     with pytest.raises(TrainingError, match=r"thesis is not a run directory; expected config.json"):
         TrainingRun.load(tmp_path / "thesis")
+
+
+def test_a_second_training_in_the_same_folder_is_refused(store: Store, tmp_path: Path) -> None:
+    import pytorch_lightning as lightning
+
+    messages: list[str] = []
+
+    class Second(lightning.Callback):
+        def on_train_epoch_start(self, *_: Any) -> None:
+            with pytest.raises(TrainingError) as caught:
+                train(store, output=tmp_path / "run", max_epochs=2, **QUICK)
+            messages.append(str(caught.value))
+
+    train(store, output=tmp_path / "run", max_epochs=1, callbacks=[Second()], **QUICK)
+    assert messages == [
+        f"another training (process {os.getpid()}) is at work in {tmp_path / 'run'}; "
+        "wait for it to end or choose another output"
+    ]
+    assert len(train(store, output=tmp_path / "run", max_epochs=2, **QUICK).history) == 2
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 half a checkpoint", None])

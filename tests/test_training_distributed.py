@@ -124,11 +124,15 @@ def ecalnb_train(store: Store, run: Path, options: str, environment: dict[str, s
     script = Path(__file__).with_name("record_ranks.py")
     root = str(script.parents[1])
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])
+    variables = {"PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RECORDS": str(run.parent), **(environment or {})}
+    words = ["train", str(store.path), "-o", str(run), *COMMAND.split(), *options.split()]
     done = subprocess.run(
-        [sys.executable, str(script), "train", str(store.path), "-o", str(run), *COMMAND.split(), *options.split()],
-        env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "RECORDS": str(run.parent), **(environment or {})},
-        capture_output=True, text=True, timeout=600,
-    )  # fmt: skip
+        [sys.executable, str(script), *words],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     return f"{done.returncode}\n{done.stdout}\n{done.stderr}"
 
 
@@ -146,10 +150,7 @@ def shared(store: Store, tmp_path_factory: pytest.TempPathFactory) -> tuple[Trai
     return TrainingRun.load(run), said
 
 
-@pytest.mark.slow
-def test_two_processes_have_the_same_weights_and_see_each_event_once(
-    store: Store, shared: tuple[TrainingRun, str]
-) -> None:
+def test_two_processes_have_the_same_weights_and_see_each_event_once(shared: tuple[TrainingRun, str]) -> None:
     run, said = shared
     folder = run.path.parent
     first, second = (load_file(folder / f"rank{rank}.safetensors") for rank in (0, 1))
@@ -165,7 +166,6 @@ def test_two_processes_have_the_same_weights_and_see_each_event_once(
     assert "distributed" not in said
 
 
-@pytest.mark.slow
 def test_validation_of_two_processes_is_that_of_all_events(store: Store, shared: tuple[TrainingRun, str]) -> None:
     run, _ = shared
     rows = np.flatnonzero(store.splits() == "validation")
@@ -187,9 +187,9 @@ def test_an_interrupted_training_of_two_processes_goes_on(
     said = ecalnb_train(store, path, "--devices 2 --set max_epochs=3", {"STOP_AT_STEP": "14"})
     assert not said.startswith("0\n")
     assert not (path / "weights.json").exists()
+    recipe = Recipe(**whole.config["recipe"])
     with pytest.raises(TrainingError, match="holds a training with processes = 2, not 1"):
-        config = whole.config["recipe"]
-        train(store, output=path, recipe=Recipe(**config), threads=1, device="cpu")
+        train(store, output=path, recipe=recipe, threads=1, device="cpu")
     said = ecalnb_train(store, path, "--devices 2 --set max_epochs=3")
     assert said.startswith("0\n"), said
     assert "going on from" in said
