@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import timm
 import torch
@@ -9,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load, save
 from torch.nn import functional
+from toy_training import toy_showers
 
 from ecalnb.models import TIMM_MODELS, ModelError, PaddedModel, create, options_of
 from ecalnb.models.padding import padded_size
+from ecalnb.store import from_showers
+from ecalnb.training import load_weights, train
 
 SLOW = {
     "coatnet_nano_rw_224",
@@ -109,6 +115,26 @@ def test_default_input_and_weights_from_the_seed() -> None:
     for model in (second, third):
         for key, tensor in first.state_dict().items():
             assert torch.equal(model.state_dict()[key], tensor), key
+
+
+def test_from_training_to_scores(tmp_path: Path) -> None:
+    store = from_showers(toy_showers(120), tmp_path / "store")
+    settings = {"recipe": "geant4_sample", "max_epochs": 1, "threads": 1, "device": "cpu", "energy_min": None}
+    run = train(
+        store,
+        "timm:resnet10t",
+        tmp_path / "run",
+        model_options={"drop_path_rate": 0.1},
+        energy_max=None,
+        **settings,
+    )
+    classifier = load_weights(run.path)
+    assert isinstance(classifier.model, PaddedModel)
+    logits = classifier.logits({"cells": torch.from_numpy(store.dense(np.arange(5)))})
+    assert logits.shape == (5,)
+    assert torch.isfinite(logits).all()
+    with pytest.raises(ModelError, match="has no option drop_out; its options are drop_rate, drop_path_rate"):
+        train(store, "timm:resnet10t", tmp_path / "other", model_options={"drop_out": 0.1}, **settings)
 
 
 def test_options() -> None:
