@@ -279,7 +279,7 @@ def _fit_likelihood(data: EcalDataModule, loss: Loss) -> tuple[ShowerLikelihood,
 def _save(output: Path, method: ShowerBDT | ShowerLikelihood, info: dict[str, Any]) -> None:
     """Write the weights, and last the JSON file that marks a whole run."""
     if isinstance(method, ShowerLikelihood):
-        tensors = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in method.to_arrays().items()}
+        tensors = {name: torch.from_numpy(np.array(values)) for name, values in method.to_arrays().items()}
         save_weights(output / "weights.safetensors", tensors, info)
         return
     with replacing(output / "weights.ubj", TrainingError) as temporary:

@@ -11,9 +11,10 @@ the standard normal distribution; R. B. Nelsen, An Introduction to Copulas (2006
 Wasserman, J. Mach. Learn. Res. 10 (2009) 2295): ``ln c = -ln det R / 2 - z^T (R^-1 - 1) z / 2``. It takes care of the
 correlations, which a product of one-dimensional densities counts twice.
 
-Kernels work on ``asinh u``, in which long tails are short. To each density comes the share of one event, spread evenly
-over ``|asinh u| < 8`` (1,490 spreads): nothing is impossible because no event of the sample had it. A variable that is
-not defined for an event is left out, which for this copula is exact: the others have the same density without it.
+Kernels work on ``asinh u``, in which long tails are short. To f comes the share of one event, spread evenly over
+``|asinh u| < 8`` (1,490 spreads) in all variables: an event that is like none of the sample is not impossible, and is
+as likely for one kind of particle as for another. A variable that is not defined for an event is left out, which for
+this copula is exact: the others have the same density without it.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ FloatArray = npt.NDArray[np.float64]
 _LIMIT = 8.0
 _GRID = np.linspace(-_LIMIT, _LIMIT, 641)
 _STEP = _GRID[1] - _GRID[0]
+_NOTHING = 1e-200  # instead of 0, whose logarithm does not exist
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,12 +53,15 @@ class EnergyDependentDensity:
         Correlation matrix of the normal scores.
     complete : float
         Probability that all variables are defined.
+    elsewhere : float
+        Probability of an event that is like none of the sample.
     """
 
     standardisation: Standardisation
     densities: FloatArray
     correlation: FloatArray
     complete: float
+    elsewhere: float
 
     @classmethod
     def fit(cls, values: npt.ArrayLike, energy: npt.ArrayLike) -> EnergyDependentDensity:
@@ -89,7 +94,7 @@ class EnergyDependentDensity:
             # As if one event more had no correlation, so that the matrix can be inverted whatever the sample.
             correlation = (n * covariance / np.outer(scale, scale) + np.eye(k)) / (n + 1)
             np.fill_diagonal(correlation, 1.0)
-        return cls(standardisation, densities, correlation, (n + 0.5) / (len(v) + 1))
+        return cls(standardisation, densities, correlation, (n + 0.5) / (len(v) + 1), 1 / (len(v) + 1))
 
     def log_density(self, values: npt.ArrayLike, energy: npt.ArrayLike) -> FloatArray:
         """Logarithm of the density, shape (n,), finite for any values.
@@ -102,22 +107,23 @@ class EnergyDependentDensity:
             Reconstructed energies, GeV.
         """
         v = np.asarray(values, dtype=float)
+        defined = ~np.isnan(v)
+        compressed = _compress(self.standardisation(v, energy))
         _, spread = self.standardisation.mean_and_spread(energy)
-        u = self.standardisation(v, energy)
-        compressed = _compress(u)
-        single = np.empty_like(compressed)
+        # From densities of asinh u to those of q.
+        jacobian = np.where(defined, -np.log(np.cosh(compressed) * spread), 0.0).sum(axis=1)
+        single = np.zeros_like(compressed)
         for k, column in enumerate(compressed.T):
             single[:, k] = np.log(np.interp(column, _GRID, self.densities[k]))
-        # Density of q, not of asinh u; beyond the limit the density of asinh u is that at the limit.
-        single -= 0.5 * np.log1p(np.sinh(compressed) ** 2) + np.log(spread)
-        defined = ~np.isnan(v)
-        result = np.where(defined, single, 0.0).sum(axis=1)
-        result += np.log(np.where(defined.all(axis=1), self.complete, 1 - self.complete))
+        alike = np.where(defined, single, 0.0).sum(axis=1)
         scores = _normal_scores(compressed, _integral(self.densities))
         for rows, columns in _patterns(defined):
             if len(columns):
-                result[rows] += self._log_copula(scores[np.ix_(rows, columns)], columns)
-        return result
+                alike[rows] += self._log_copula(scores[np.ix_(rows, columns)], columns)
+        unlike = -np.log(2 * _LIMIT) * defined.sum(axis=1)
+        whole = np.where(defined.all(axis=1), self.complete, 1 - self.complete)
+        mixed = np.logaddexp(alike + np.log1p(-self.elsewhere), unlike + np.log(self.elsewhere))
+        return jacobian + mixed + np.log(whole)
 
     def _log_copula(self, scores: FloatArray, columns: npt.NDArray[np.intp]) -> FloatArray:
         part = self.correlation[np.ix_(columns, columns)]
@@ -125,7 +131,7 @@ class EnergyDependentDensity:
         return -0.5 * (np.linalg.slogdet(part).logabsdet + quadratic)
 
     def sample(self, energy: npt.ArrayLike, generator: np.random.Generator) -> FloatArray:
-        """Draw the variables of one event at each energy in GeV, shape (n, k)."""
+        """Draw the variables of an event like those of the sample at each energy in GeV, shape (n, k)."""
         e = np.atleast_1d(np.asarray(energy, dtype=float))
         scores = generator.standard_normal((len(e), len(self.correlation))) @ np.linalg.cholesky(self.correlation).T
         pairs = zip(ndtr(scores).T, _integral(self.densities), strict=True)
@@ -140,6 +146,7 @@ class EnergyDependentDensity:
             "densities": self.densities,
             "correlation": self.correlation,
             "complete": np.array(self.complete),
+            "elsewhere": np.array(self.elsewhere),
         }
 
     @classmethod
@@ -147,8 +154,8 @@ class EnergyDependentDensity:
         """Make it from the numbers that `to_arrays` gave."""
         prefix = "standardisation."
         own = {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
-        rest = {name: arrays[name] for name in ("densities", "correlation")}
-        return cls(Standardisation.from_arrays(own), complete=float(arrays["complete"]), **rest)
+        shape = arrays["densities"], arrays["correlation"]
+        return cls(Standardisation.from_arrays(own), *shape, float(arrays["complete"]), float(arrays["elsewhere"]))
 
 
 def _compress(u: FloatArray) -> FloatArray:
@@ -158,15 +165,13 @@ def _compress(u: FloatArray) -> FloatArray:
 def _kernel_density(sample: FloatArray) -> FloatArray:
     """Density on the grid, with a normal kernel of Silverman's width (Density Estimation (1986), eq. 3.31)."""
     n = len(sample)
-    even = np.full(len(_GRID), 1 / (2 * _LIMIT))
     if not n:
-        return even
+        return np.full(len(_GRID), 1 / (2 * _LIMIT))
     quartiles = np.subtract(*np.quantile(sample, [0.75, 0.25])) / 1.349
     width = 0.9 * min(sample.std(), quartiles or np.inf) * n**-0.2
     counts = np.histogram(sample, np.append(_GRID - _STEP / 2, _LIMIT + _STEP / 2))[0].astype(float)
     smooth = gaussian_filter1d(counts, max(width / _STEP, 1.0), mode="nearest", truncate=6.0)
-    smooth /= np.trapezoid(smooth, dx=_STEP)
-    return (n * smooth + even) / (n + 1)
+    return np.maximum(smooth / np.trapezoid(smooth, dx=_STEP), _NOTHING)
 
 
 def _integral(densities: FloatArray) -> FloatArray:

@@ -36,9 +36,10 @@ REACH = np.log(10.0)
 class Standardisation:
     """Means and spreads of variables as functions of the energy.
 
-    Outside the energies that it was fitted to, mean and logarithm of the spread go on as straight lines in ln E, down
-    to a tenth of the lowest and up to ten times the highest energy, and are constant beyond. An event without a
-    positive energy has the values at the lower end.
+    Outside the energies that it was fitted to, means go on as straight lines in ln E, down to a tenth of the lowest and
+    up to ten times the highest energy, and are constant beyond. Spreads stay what they are at the lowest and highest
+    energy: an extrapolated one could make anything look like an electron. An event without a positive energy has the
+    values at the lower end.
 
     Parameters
     ----------
@@ -99,8 +100,8 @@ class Standardisation:
         low, high = self.range[0] - REACH, self.range[1] + REACH
         x = np.full(len(e), low)
         np.log(e, out=x, where=np.isfinite(e) & (e > 0))
-        basis = _natural_spline(np.clip(x, low, high), self.knots)
-        return basis @ self.mean.T, np.exp(basis @ self.log_spread.T)
+        mean = _natural_spline(np.clip(x, low, high), self.knots) @ self.mean.T
+        return mean, np.exp(_natural_spline(np.clip(x, *self.range), self.knots) @ self.log_spread.T)
 
     def __call__(self, values: npt.ArrayLike, energy: npt.ArrayLike) -> FloatArray:
         """Standardise variables.
