@@ -120,7 +120,7 @@ def draw_attribution(
     track = event_track(showers, event)
     norms = energy_scale(image), attribution_scale(values)
     with plt.style.context(style()):
-        fig, axes = plt.subplots(2, 2, figsize=(11.0, 7.4), layout="compressed", sharex="row", sharey=True)
+        fig, axes = plt.subplots(2, 2, figsize=(11.0, 5.6), layout="compressed", sharex="row", sharey=True)
         for row, name in zip(axes, get_args(View), strict=True):
             energies = view(row[0], image, name, geometry, track, half_width=half_width, norm=norms[0])
             limits = row[0].get_xlim()

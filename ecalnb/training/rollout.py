@@ -66,6 +66,7 @@ def attention_rollout(classifier: EventClassifier, showers: Showers) -> npt.NDAr
         network.model(network.inputs(batch))
     share: torch.Tensor | None = None
     for stage in reversed(network.model.stages):
+        assert isinstance(stage, Stage)
         share = _through_stage(stage, share, attention, sizes)
     assert share is not None  # there are stages
     return _to_cells(network, batch, share).double().cpu().numpy()
