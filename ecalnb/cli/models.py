@@ -36,10 +36,12 @@ SettingsOption = Annotated[
 
 
 def train(
-    store: StoreArgument,
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder of the training run: weights, history, configuration.")
     ],
+    store: Annotated[
+        Path | None, typer.Argument(help="Store made by `ecalnb convert`, with labelled events.", show_default=False)
+    ] = None,
     model: ModelOption = "ecal_simple_cnn",
     recipe: RecipeOption = "geant4_sample",
     settings: SettingsOption = None,
@@ -49,6 +51,9 @@ def train(
     nodes: Annotated[int, typer.Option(help="Machines that take part, each with so many devices.")] = 1,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard too.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on where an interrupted run stopped, or begin anew.")] = True,
+    all_weights: Annotated[
+        bool, typer.Option("--all-weights", help="Instead make all weights of the package anew, simulation included.")
+    ] = False,
 ) -> None:
     """Train a model to tell electrons from protons.
 
@@ -57,6 +62,14 @@ def train(
 
         ecalnb train store --model ecal_resnet10 -o runs/resnet10
     """
+    if all_weights == (store is not None):
+        raise typer.BadParameter("give a store to train on, or --all-weights, which simulates its own events")
+    if store is None:
+        from ..workflow.weights import train_all_weights
+
+        for file in train_all_weights(output, device=device.value):
+            typer.echo(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
+        return
     from ..training import is_first_process, parse_settings
     from ..training import train as train_model
 
@@ -138,7 +151,7 @@ def list_models() -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from ..models import TIMM_MODELS
+    from ..models import TIMM_MODELS, list_weights
     from ..models import list_models as registered
     from ..models.conventional import METHODS
 
@@ -151,6 +164,8 @@ def list_models() -> None:
         table.add_row(name, "", "", f"The experiment's kind of method: {title}.")
     console = Console()
     console.print(table)
+    if weights := list_weights():
+        console.print(f"Trained weights that come with the package: {', '.join(weights)}.")
     console.print(
         f"timm's own models work on padded images, {len(TIMM_MODELS)} are tested, such as timm:convnext_atto."
     )
