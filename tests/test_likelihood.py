@@ -24,7 +24,7 @@ from ecalnb.models.conventional.templates import (
 from ecalnb.showers import Showers
 from ecalnb.store import Store, from_showers
 from ecalnb.training import EventClassifier, Recipe, TrainingError, load_weights, predict, train
-from ecalnb.variables import fit_gamma_profiles
+from ecalnb.variables import fit_gamma_profiles, mip_like
 
 
 def energies(n: int, seed: int = 1) -> np.ndarray:
@@ -206,6 +206,17 @@ def test_nothing_is_impossible_and_far_is_less_likely_than_near() -> None:
     assert (np.diff(far) < 0).all()
 
 
+def test_an_event_like_neither_kind_is_as_likely_for_one_as_for_the_other() -> None:
+    rng, energy = np.random.default_rng(4), energies(3000)
+    narrow = EnergyDependentDensity.fit(rng.standard_normal((3000, 8)), energy)
+    wide = EnergyDependentDensity.fit(6 * rng.standard_normal((1000, 8)), energy[:1000])
+    strange = np.zeros((2, 8))
+    strange[:, :3] = 300.0
+    even = narrow.log_even_density(strange, [20.0, 20.0])
+    ratio = narrow.log_density(strange, [20.0, 20.0], even) - wide.log_density(strange, [20.0, 20.0], even)
+    np.testing.assert_allclose(ratio, np.log(1001 / 3001), atol=0.01)
+
+
 def test_repeated_values_have_a_density() -> None:
     density = EnergyDependentDensity.fit(np.r_[np.zeros(500), np.ones(20)][:, None], energies(520))
     assert np.isfinite(density.log_density([[0.0], [1.0]], [20.0, 20.0])).all()
@@ -231,7 +242,8 @@ def test_variables_have_names_and_values(likelihood) -> None:
 def test_value_is_the_ratio_of_the_densities(likelihood) -> None:
     showers = toy_showers(100, 2)
     values, energy = likelihood.variables(showers).to_numpy(), showers.table["en3d"].to_numpy()
-    ratio = likelihood.electron.log_density(values, energy) - likelihood.proton.log_density(values, energy)
+    even = likelihood.electron.log_even_density(values, energy)
+    ratio = likelihood.electron.log_density(values, energy, even) - likelihood.proton.log_density(values, energy, even)
     np.testing.assert_allclose(likelihood.value(showers), -2 * ratio)
 
 
@@ -283,6 +295,17 @@ def test_odd_events_have_a_finite_value_and_are_no_electrons(likelihood) -> None
     assert np.isfinite(value).all()
     electrons = likelihood.value(toy_showers(500, 5, proton_share=0.0))
     assert (value > np.quantile(electrons, 0.98)).all()
+
+
+def test_crossing_protons_are_no_electrons_even_where_the_training_had_none(sample) -> None:
+    crossing = mip_like(sample)
+    shower = sample[(sample.table["en3d"] > 3).to_numpy() & ~crossing]
+    likelihood = ShowerLikelihood.fit(lambda: [(shower, is_electron(shower))])
+    value = likelihood.value(sample)
+    assert crossing.sum() > 100
+    assert np.isfinite(value).all()
+    electrons = value[is_electron(sample) & (sample.table["en3d"] > 3).to_numpy()]
+    assert np.quantile(value[crossing], 0.01) > np.quantile(electrons, 0.95)
 
 
 def test_value_of_no_events(likelihood) -> None:

@@ -4,9 +4,9 @@
 :func:`predict_friends` into friend trees of ROOT files, and :func:`export_onnx` weights into a file for other programs.
 """
 
+from ._runtime import is_first_process
 from .batches import BatchLoader, EventSource
 from .data import EcalDataModule
-from ._runtime import is_first_process
 from .errors import DivergenceError, TrainingError
 from .export import export_onnx, to_onnx
 from .fit import train
@@ -26,8 +26,8 @@ from .losses import Hinge, Loss, WeightedBCE, list_losses, make_loss
 from .predict import predict
 from .recipes import Recipe, list_recipes, parse_settings, resolve_recipe
 from .rundir import TrainingRun
-from .scan import LearningRateScan, scan_learning_rate
 from .scales import NORMALISATIONS, SCALARS, Batch
+from .scan import LearningRateScan, scan_learning_rate
 from .scores import AMS_SCORES, add_ams_scores, join_scores, read_scores, titles, write_scores
 from .task import EcalTask, Outputs, Penalty
 from .weights import Classifier, EventClassifier, load_network, load_weights, save_weights

@@ -107,7 +107,7 @@ def join_scores(old: pd.DataFrame, new: pd.DataFrame, where: str | Path = "the s
 
 
 def add_ams_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Add AMS's own BDT and likelihood as models to a scores table, where the ntuples have them.
+    """Turn AMS's own BDT and likelihood into models of a scores table, where the ntuples have them.
 
     Parameters
     ----------
@@ -118,11 +118,11 @@ def add_ams_scores(scores: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A copy with the columns ``ams_bdt`` and ``ams_likelihood``, high for electrons. A score that no event has is
-        left out, which the log says. An event without a score that others have is ranked below all: AMS's cut would
-        not select it.
+        A copy with the columns ``ams_bdt`` and ``ams_likelihood``, high for electrons, in place of AMS's. A score that
+        no event has is left out, which the log says. An event without a score that others have is ranked below all:
+        AMS's cut would not select it.
     """
-    result = scores.copy()
+    result = scores.drop(columns=list(AMS_SCORES), errors="ignore")
     models = dict(scores.attrs.get("models", {}))
     for column, (name, title, sign) in AMS_SCORES.items():
         values = sign * scores[column].to_numpy(dtype=float) if column in scores else np.full(len(scores), np.nan)

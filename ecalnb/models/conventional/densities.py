@@ -12,9 +12,10 @@ Wasserman, J. Mach. Learn. Res. 10 (2009) 2295): ``ln c = -ln det R / 2 - z^T (R
 correlations, which a product of one-dimensional densities counts twice.
 
 Kernels work on ``asinh u``, in which long tails are short. To f comes the share of one event, spread evenly over
-``|asinh u| < 8`` (1,490 spreads) in all variables: an event that is like none of the sample is not impossible, and is
-as likely for one kind of particle as for another. A variable that is not defined for an event is left out, which for
-this copula is exact: the others have the same density without it.
+``|asinh u| < 8`` (1,490 spreads) in all variables: an event that is like none of the sample is not impossible. In a
+ratio of two densities the even part must be the same for both, so that such an event is as likely for one kind of
+particle as for the other. A variable that is not defined for an event is left out, which for this copula is exact: the
+others have the same density without it.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class EnergyDependentDensity:
             np.fill_diagonal(correlation, 1.0)
         return cls(standardisation, densities, correlation, (n + 0.5) / (len(v) + 1), 1 / (len(v) + 1))
 
-    def log_density(self, values: npt.ArrayLike, energy: npt.ArrayLike) -> FloatArray:
+    def log_density(self, values: npt.ArrayLike, energy: npt.ArrayLike, even: FloatArray | None = None) -> FloatArray:
         """Logarithm of the density, shape (n,), finite for any values.
 
         Parameters
@@ -105,25 +106,33 @@ class EnergyDependentDensity:
             The variables; those that are not defined (NaN) are left out, and the probability of that counts.
         energy : array_like, shape (n,)
             Reconstructed energies, GeV.
+        even : array, shape (n,), optional
+            Logarithm of the density of events like none of the sample; `log_even_density` unless told.
         """
         v = np.asarray(values, dtype=float)
         defined = ~np.isnan(v)
-        compressed = _compress(self.standardisation(v, energy))
-        _, spread = self.standardisation.mean_and_spread(energy)
-        # From densities of asinh u to those of q.
-        jacobian = np.where(defined, -np.log(np.cosh(compressed) * spread), 0.0).sum(axis=1)
-        single = np.zeros_like(compressed)
+        compressed, single = self._compressed(v, energy)
         for k, column in enumerate(compressed.T):
-            single[:, k] = np.log(np.interp(column, _GRID, self.densities[k]))
+            single[:, k] += np.log(np.interp(column, _GRID, self.densities[k]))
         alike = np.where(defined, single, 0.0).sum(axis=1)
         scores = _normal_scores(compressed, _integral(self.densities))
         for rows, columns in _patterns(defined):
             if len(columns):
                 alike[rows] += self._log_copula(scores[np.ix_(rows, columns)], columns)
-        unlike = -np.log(2 * _LIMIT) * defined.sum(axis=1)
+        unlike = self.log_even_density(v, energy) if even is None else even
         whole = np.where(defined.all(axis=1), self.complete, 1 - self.complete)
-        mixed = np.logaddexp(alike + np.log1p(-self.elsewhere), unlike + np.log(self.elsewhere))
-        return jacobian + mixed + np.log(whole)
+        return np.logaddexp(alike + np.log1p(-self.elsewhere), unlike + np.log(self.elsewhere)) + np.log(whole)
+
+    def log_even_density(self, values: npt.ArrayLike, energy: npt.ArrayLike) -> FloatArray:
+        """Logarithm of the density that is even in ``asinh u`` of each variable that is defined, shape (n,)."""
+        _, jacobian = self._compressed(np.asarray(values, dtype=float), energy)
+        return np.where(np.isnan(values), 0.0, jacobian - np.log(2 * _LIMIT)).sum(axis=1)
+
+    def _compressed(self, values: FloatArray, energy: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
+        """Return ``asinh u`` of the variables, and the logarithm of its derivative."""
+        compressed = _compress(self.standardisation(values, energy))
+        _, spread = self.standardisation.mean_and_spread(energy)
+        return compressed, -np.log(np.cosh(compressed) * spread)
 
     def _log_copula(self, scores: FloatArray, columns: npt.NDArray[np.intp]) -> FloatArray:
         part = self.correlation[np.ix_(columns, columns)]

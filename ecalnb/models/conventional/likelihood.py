@@ -10,7 +10,8 @@ their distance from the tracker's track. With the densities f of the variables f
 
 ``Lambda = -2 ln [f_electron(q | E) / f_proton(q | E)]``
 
-is low for electrons, as AMS's is. It is not AMS's: other variables, other densities, other training events.
+is low for electrons, as AMS's is, and near 0 for what is like neither, such as particles that cross without a shower
+where the training had none. It is not AMS's: other variables, other densities, other training events.
 """
 
 from __future__ import annotations
@@ -139,7 +140,9 @@ class ShowerLikelihood:
 
     def value_from(self, values: npt.ArrayLike, energy: npt.ArrayLike) -> FloatArray:
         """Lambda from the variables, shape (n, 16), and the reconstructed energies, GeV, shape (n,)."""
-        return -2 * (self.electron.log_density(values, energy) - self.proton.log_density(values, energy))
+        even = self.electron.log_even_density(values, energy)
+        electron, proton = (kind.log_density(values, energy, even) for kind in (self.electron, self.proton))
+        return -2 * (electron - proton)
 
     def logits(self, showers: Showers) -> FloatArray:
         """Score that is high for electrons, ln of the ratio of the densities: -Lambda / 2, shape (n,)."""
