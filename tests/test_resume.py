@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,13 @@ def run_until_killed(store: Store, run: Path, moment: str, *model: str) -> None:
     assert done.returncode == -signal.SIGKILL, done.stderr
 
 
+def without_time(run: TrainingRun) -> dict[str, Any]:
+    """What the run says of itself, but for how long it took."""
+    environment = dict(run.info["environment"])
+    assert environment.pop("seconds") > 0
+    return {**run.info, "environment": environment}
+
+
 @pytest.mark.parametrize(
     ("moment", "epochs_written"),
     [("in mid-epoch", 1), ("in validation", 1), ("between epochs", 2), ("while writing a checkpoint", 0)],
@@ -56,9 +64,7 @@ def test_killed_training_ends_in_the_same_bits(
 
     assert resumed.weights.read_bytes() == uninterrupted.weights.read_bytes()
     assert (run / "metrics.csv").read_bytes() == (uninterrupted.path / "metrics.csv").read_bytes()
-    for run_of in (resumed, uninterrupted):
-        assert run_of.info["environment"].pop("seconds") > 0
-    assert resumed.info == uninterrupted.info
+    assert without_time(resumed) == without_time(uninterrupted)
     leftovers = [path.name for path in run.rglob("*") if path.name.endswith(".tmp")]
     assert leftovers == []
 

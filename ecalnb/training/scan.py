@@ -31,8 +31,8 @@ class LearningRateScan:
     path : Path
         Its folder, with ``learning_rates.csv`` and a run directory for each point.
     table : pandas.DataFrame
-        One row a point: ``learning_rate``; ``val_loss``, ``val_auc`` and ``epoch`` of the best epoch (infinity, and
-        missing, where the training diverged); ``run``, the name of the run directory.
+        One row a point: ``learning_rate``; ``val_loss``, ``val_auc`` and ``epoch`` of the epoch with the lowest
+        validation loss (infinity, and missing, where the training diverged); ``run``, the name of the run directory.
     best : float
         The learning rate with the lowest validation loss.
     """
@@ -104,7 +104,8 @@ def scan_learning_rate(
                 store, model, output / name, recipe=recipe, learning_rate=rate, max_epochs=epochs, patience=epochs,
                 **options,
             )  # fmt: skip
-            row |= {key: run.best[key] for key in ("val_loss", "val_auc", "epoch")}
+            lowest = run.history.iloc[int(run.history["val_loss"].argmin())]  # whatever the recipe monitors
+            row |= {key: lowest[key] for key in ("val_loss", "val_auc", "epoch")}
         except DivergenceError as error:
             log.warning("learning rate %s: %s", name, error)
         rows.append({**row, "run": name})
