@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import uproot
 from toy_training import toy_showers
 
 from ecalnb import models, ntuples
+from ecalnb.cli import main
 from ecalnb.geometry import AMS, Calorimeter
 from ecalnb.showers import Showers
 from ecalnb.splits import split_of
@@ -237,3 +240,85 @@ def test_loaded_classifier_scores_a_batch(showers: Showers, weights: dict[str, P
     assert isinstance(classifier, Classifier)
     logits = classifier.logits({"cells": torch.from_numpy(showers.images[:9])})
     np.testing.assert_allclose(logits, bare_logits(weights["cnn_b"], showers.images[:9]), rtol=1e-4, atol=1e-5)
+
+
+def in_split(path: Path, split: str) -> Classifier:
+    """Classifier of a training on a split."""
+    classifier = load_weights(path)
+    assert isinstance(classifier, Classifier)
+    return replace(classifier, name=split, info={**classifier.info, "recipe": {"name": "own", "split": split}})
+
+
+def test_samples_are_those_of_the_training(showers: Showers, weights: dict[str, Path]) -> None:
+    halves, default = in_split(weights["cnn_a"], "halves"), in_split(weights["cnn_b"], "default")
+    key = showers.table["file_id"], showers.table["entry"]
+    for model in (halves, default):
+        scores = predict(model, showers, split="test", threads=1)
+        assert scores["entry"].tolist() == showers.table["entry"][split_of(*key, model.name) == "test"].tolist()
+    with pytest.raises(
+        TrainingError, match=r"different splits \(default, halves\), and test events of one"
+    ):
+        predict([halves, default], showers, split="test")
+    both = predict([halves, default], showers, split="test", division="halves", threads=1)
+    assert set(split_of(both["file_id"], both["entry"], "halves")) == {"test"}
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["{store}", "{run}", "-o", "s.parquet"], 2, "is a training run; the events, a store or ROOT files, come last"),
+        (["{run}", "-o", "s.parquet"], 2, "is a training run; the events, a store or ROOT files, come last"),
+        (["{run}", "none.root", "-o", "s.parquet"], 1, "none.root: no such file"),
+        (["{run}", "none", "-o", "s.parquet"], 1, "none: no such file"),
+        (["none", "{store}", "-o", "s.parquet"], 1, "none"),
+        (["{store}", "{store}", "-o", "s.parquet"], 1, "is not a run directory; expected config.json"),
+        (["{run}", "{other}", "-o", "s.parquet"], 1, "has no tree 't1'; it has 'events'"),
+        (["{run}", "{other}", "-o", "s.root"], 1, "has no tree 't1'; it has 'events'"),
+        (["{run}", "{table}", "-o", "s.parquet"], 1, "table.parquet does not hold events; expected a store or ROOT"),
+        (
+            ["{run}", "{store}", "-o", "s.csv"],
+            2,
+            "s.csv is neither a scores table (.parquet) nor a friend",
+        ),
+        (["{run}", "{store}", "-o", "s.root"], 2, "is no ROOT file; friend trees go with ROOT files"),
+        (["{run}", "{store}", "-o", "{table}"], 1, "table.parquet is not a scores table; it has no column file_id"),
+        (["{run}", "{store}", "-o", "s.parquet", "--select", "en4d > 2"], 1, "en4d"),
+        (["{run}", "{store}", "-o", "s.parquet", "--backend", "tflite"], 2, "'tflite' is not one of"),
+        (["{run}", "{store}", "-o", "s.parquet", "--threads", "0"], 2, "--threads"),
+        (["{run}", "{store}", "-o", "s.parquet", "--schema", "ams"], 1, "schema can be given for ROOT files only"),
+    ],
+)
+def test_a_command_that_cannot_be_done_is_one_sentence(
+    words: list[str],
+    code: int,
+    sentence: str,
+    store: Store,
+    weights: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with uproot.recreate("other.root") as file:
+        file.mktree("events", {"x": np.float32}).extend({"x": np.arange(3, dtype=np.float32)})
+    pd.DataFrame({"a": [1]}).to_parquet("table.parquet")
+    places = {"store": store.path, "run": weights["cnn_a"], "other": "other.root", "table": "table.parquet"}
+    assert main(["predict", *(word.format(**places) for word in words)]) == code
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert len([line for line in said.err.splitlines() if line.startswith("ecalnb: ")]) == 1
+    assert sentence in said.err
+    assert "this is not expected" not in said.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other.root", "table.parquet"]
+
+
+def test_command_with_a_cut(
+    store: Store, weights: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "scores.parquet"
+    words = ["predict", *map(str, weights.values()), str(store.path), "-o", str(output), "--select", "momentum > 50"]
+    assert main([*words, "--threads", "1"]) == 0
+    scores = read_scores(output)
+    assert capsys.readouterr().out == f"{output}: {len(scores)} events\n"
+    assert sorted(scores["entry"]) == sorted(store.table()["entry"][store.table()["momentum"] > 50])
+    assert list(weights) == list(scores.columns[-2:])

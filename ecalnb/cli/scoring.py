@@ -46,6 +46,12 @@ def predict(
     sample: Annotated[
         Sample | None, typer.Option("--split", help="Score this part of the split only; test is unseen by training.")
     ] = None,
+    division: Annotated[
+        str | None,
+        typer.Option(
+            help="The split that this part is of: default, halves, flight; the one that the runs were trained on."
+        ),
+    ] = None,
     selection: Annotated[
         str | None,
         typer.Option(
@@ -77,6 +83,7 @@ def predict(
     options: dict[str, Any] = {
         "split": None if sample is None else sample.value,
         "selection": None if selection is None else selection_from(selection),
+        "division": division,
         "device": device.value,
         "backend": backend.value,
         "threads": threads,

@@ -18,7 +18,7 @@ from ..rootio import RootError, find_files, open_tree, write_tree
 from .backends import Scorer
 from .data import Selection, columns_for, describe_selection
 from .errors import TrainingError
-from .scoring import Choice, Models, load_models, logits_of, needed_columns, origin, scorers
+from .scoring import Choice, Models, division_of, load_models, logits_of, needed_columns, origin, scorers
 from .sources import Part, PathLike
 
 __all__ = ["NOTE", "TREE", "branch_name", "friend_files", "predict_friends"]
@@ -41,7 +41,7 @@ def predict_friends(
     *,
     split: str | Sequence[str] | None = None,
     selection: Selection | None = None,
-    division: str = "default",
+    division: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
     backend: str = "auto",
@@ -83,9 +83,9 @@ def predict_friends(
     RootError
         If a file cannot be read, or a friend tree not be written.
     """
-    choice = Choice(split, selection, division)
     targets = friend_files(files, output)
     classifiers = load_models(models)
+    choice = Choice(split, selection, division_of(classifiers, division, split))
     branches = [branch_name(classifier.name) for classifier in classifiers]
     taken = [*branches, *(f"{name}_score" for name in branches)]
     if repeated := [name for name in taken if taken.count(name) > 1]:
@@ -101,7 +101,7 @@ def predict_friends(
                 "source": source.name,
                 "entries": counts[source],
                 "split": sorted(choice.samples),
-                "division": division,
+                "division": choice.division,
                 "selection": describe_selection(selection),
                 "models": {name: origin(scorer) for name, scorer in zip(branches, chosen, strict=True)},
             }

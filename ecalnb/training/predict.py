@@ -14,7 +14,7 @@ from .backends import Scorer
 from .data import Selection, columns_for
 from .errors import TrainingError
 from .scores import BASE_COLUMNS, KEY, check_output, join_scores, read_scores, write_scores
-from .scoring import Choice, Models, load_models, logits_of, needed_columns, origin, scorers
+from .scoring import Choice, Models, division_of, load_models, logits_of, needed_columns, origin, scorers
 from .sources import Part, PathLike, Source, count_events, open_source, parts
 
 __all__ = ["predict"]
@@ -30,7 +30,7 @@ def predict(
     output: PathLike | None = None,
     selection: Selection | None = None,
     columns: Sequence[str] = (),
-    division: str = "default",
+    division: str | None = None,
     batch_size: int | None = None,
     device: str = "auto",
     backend: str = "auto",
@@ -54,8 +54,8 @@ def predict(
         Cut on the event table.
     columns : list of str
         Further columns of the event table to carry along, for example ``("ecal_bdt",)``.
-    division : str
-        The split that the samples belong to; see :mod:`ecalnb.splits`.
+    division : str, optional
+        The split that the samples belong to (see :mod:`ecalnb.splits`); that of the models' recipes unless told.
     batch_size : int, optional
         Events in a batch; chosen for each model unless told.
     device : {"auto", "cpu", "cuda", "mps"}
@@ -87,8 +87,8 @@ def predict(
     """
     if output is not None:
         check_output(output)  # before the work, not after it
-    choice = Choice(split, selection, division)
     classifiers = load_models(models, (*BASE_COLUMNS, *columns))
+    choice = Choice(split, selection, division_of(classifiers, division, split))
     opened = open_source(source)
     wanted = columns_for(selection, {*BASE_COLUMNS[:4], *columns, *needed_columns(classifiers)})
     events = count_events(opened, reading)

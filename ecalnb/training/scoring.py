@@ -23,7 +23,7 @@ from .scales import Batch
 from .sources import Part, PathLike
 from .weights import EventClassifier, load_weights
 
-__all__ = ["Choice", "Models", "load_models", "logits_of", "needed_columns", "origin", "scorers"]
+__all__ = ["Choice", "Models", "division_of", "load_models", "logits_of", "needed_columns", "origin", "scorers"]
 
 Models = PathLike | EventClassifier | Sequence[PathLike | EventClassifier] | Mapping[str, PathLike | EventClassifier]
 """Run directories, weights files or loaded classifiers; with a mapping the names of the columns."""
@@ -108,6 +108,26 @@ def load_models(models: Models, taken: Collection[str] = ()) -> list[EventClassi
             raise TrainingError(f"a model cannot be called {loaded.name}, which is another column of the scores table")
         classifiers.append(loaded)
     return classifiers
+
+
+def division_of(classifiers: Sequence[EventClassifier], division: str | None, split: object) -> str:
+    """Split that samples are taken from: the one asked for, or else the one that the models were trained on.
+
+    Raises
+    ------
+    TrainingError
+        If the models were trained on different ones, so that what one has not seen another was trained on, and
+        samples are asked for.
+    """
+    if division is not None:
+        return division
+    known = sorted({name for classifier in classifiers if (name := classifier.info.get("recipe", {}).get("split"))})
+    if len(known) > 1 and split is not None:
+        raise TrainingError(
+            f"the models were trained on different splits ({', '.join(known)}), and test events of one are training "
+            "events of another; score them apart, or say which split is meant (division)"
+        )
+    return known[0] if len(known) == 1 else "default"
 
 
 def needed_columns(classifiers: Sequence[EventClassifier]) -> list[str]:

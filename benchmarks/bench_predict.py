@@ -1,0 +1,102 @@
+"""Speed of prediction: from a store to a table of scores, against a bare loop of torch over a tensor in memory.
+
+The yardstick of each network is the best of several batch sizes, inputs included, without any reading. All on one
+thread, in turns; of several rounds the one with the least CPU time counts. What is done once (loading the weights,
+making a graph for onnxruntime) is part of a prediction: the number of events is one for which a prediction takes
+about half a minute.
+"""
+
+# ruff: noqa: T201
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from ecalnb import models
+from ecalnb.geometry import AMS
+from ecalnb.showers import Showers
+from ecalnb.store import from_showers
+from ecalnb.training import Classifier, load_network, predict, save_weights
+from ecalnb.training.weights import geometry_to_dict
+
+EVENTS = {"ecal_simple_cnn": 400_000, "ecal_resnet10": 20_000, "ecal_cvt": 800}
+SAMPLE = 10  # the yardstick is measured on one in so many events
+SIZES = (8, 32, 64, 128, 512)
+ROUNDS = 3
+TARGET = 0.95  # of the yardstick: the clocks of a shared machine do not agree better
+
+
+def showers(n: int) -> Showers:
+    """Random events with about 220 hit cells each, as in a shower."""
+    rng = np.random.default_rng(1)
+    shape = (n, *AMS.shape)
+    images = rng.exponential(0.01, shape).astype(np.float32) * (rng.random(shape, dtype=np.float32) < 220 / 1296)
+    return Showers(images, pd.DataFrame({"file_id": 1, "entry": np.arange(n), "en3d": images.sum(axis=(1, 2))}))
+
+
+def classifier(name: str, folder: Path) -> Classifier:
+    """Network with random weights."""
+    info = {"model": name, "model_options": {}, "inputs": {"name": "merged"}, "geometry": geometry_to_dict(AMS)}
+    save_weights(folder / f"{name}.safetensors", models.create(name).state_dict(), info)
+    return load_network(folder / f"{name}.safetensors")
+
+
+def cpu_time(function: Callable[[], object]) -> float:
+    """CPU seconds of one call."""
+    start = time.process_time()
+    function()
+    return time.process_time() - start
+
+
+def bare(network: Classifier, cells: torch.Tensor, size: int) -> None:
+    """Score all events, and nothing else."""
+    for part in cells.split(size):
+        network.logits({"cells": part})
+
+
+def main() -> int:
+    """Print events a second and ratios; 1 if a prediction is slower than the yardstick."""
+    torch.set_num_threads(1)
+    good = []
+    with tempfile.TemporaryDirectory() as folder:
+        for name, n in EVENTS.items():
+            network = classifier(name, Path(folder))
+            # The same events again and again, so that the memory of a laptop is enough to make the store.
+            block = showers(min(n, 20_000))
+            parts = (
+                Showers(block.images, block.table.assign(entry=block.table["entry"] + start))
+                for start in range(0, n, len(block))
+            )
+            store = from_showers(parts, Path(folder) / f"store_{name}")
+            cells = torch.from_numpy(block.images[: n // SAMPLE])
+            loops = dict.fromkeys(SIZES, np.inf)
+            whole, told = np.inf, ""
+            for _ in range(ROUNDS):
+                for size in SIZES:
+                    loops[size] = min(loops[size], cpu_time(lambda size=size: bare(network, cells, size)) / len(cells))
+                start = time.process_time()
+                scores = predict(network, store, threads=1)
+                whole = min(whole, (time.process_time() - start) / n)
+                told = "{backend}, batches of {batch_size}".format(**scores.attrs["models"][name])
+            size = min(loops, key=loops.__getitem__)
+            ratio = loops[size] / whole
+            good.append(ratio >= TARGET)
+            print(f"predict: {name}: {1 / whole:,.0f} events a second and core ({n:,} events, {told})")
+            print(f"predict: {name}: bare loop of torch {1 / loops[size]:,.0f}, in batches of {size}")
+            print(f"predict: {name}: x {ratio:.2f}   target {TARGET:.2f} {'reached' if good[-1] else 'MISSED'}")
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
