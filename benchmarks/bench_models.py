@@ -58,6 +58,11 @@ def speeds(name: str, size: tuple[int, int, int]) -> tuple[float, float]:
     return trained, events_per_second(batch, inference)
 
 
+def two_figures(value: float) -> str:
+    """Write a number with two significant figures and no exponent."""
+    return f"{float(f'{value:.2g}'):,g}" if value < 1e5 else f"{float(f'{value:.2g}'):,.0f}"
+
+
 def main() -> None:
     """Print a line for each model."""
     torch.set_num_threads(1)
@@ -66,7 +71,8 @@ def main() -> None:
     for model in models.list_models():
         trained, inferred = speeds(model.name, model.input_size)
         size = "x".join(map(str, model.input_size))
-        print(f"| `{model.name}` | {size} | {model.parameters:,} | {trained:,.2g} | {inferred:,.2g} |", flush=True)
+        columns = (f"`{model.name}`", size, f"{model.parameters:,}", two_figures(trained), two_figures(inferred))
+        print(f"| {' | '.join(columns)} |", flush=True)
 
 
 if __name__ == "__main__":

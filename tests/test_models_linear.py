@@ -52,7 +52,7 @@ def test_frequencies_are_saved_not_trained_and_come_from_the_seed() -> None:
     torch.manual_seed(1)
     model = create("ecal_svm")
     assert {name for name, _ in model.named_parameters()} == {"head.weight", "head.bias"}
-    assert model.state_dict()["features.frequencies"].shape == (18 * 72, 2048)
+    assert model.state_dict()["features.frequencies"].shape == (18 * 72, 4096)
     torch.manual_seed(1)
     again = create("ecal_svm")
     assert torch.equal(again.features.frequencies, model.features.frequencies)

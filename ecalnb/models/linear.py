@@ -143,8 +143,8 @@ def ecal_svm(
     in_chans: int = 1,
     num_classes: int = 1,
     img_size: Sequence[int] = (18, 72),
-    features: int = 4096,
-    length_scale: float = 10.0,
+    features: int = 8192,
+    length_scale: float = 6.0,
     drop_rate: float = 0.0,
     **timm_arguments: Any,
 ) -> nn.Module:
