@@ -183,11 +183,23 @@ def test_auto_takes_the_faster_one_for_many_events(
     make: Make, monkeypatch: pytest.MonkeyPatch, faster: str, chosen: str
 ) -> None:
     monkeypatch.setattr(
-        "ecalnb.training.backends._seconds", lambda scorer, *_, **__: 1.0 if scorer.backend.startswith(faster) else 2.0
+        "ecalnb.training.backends._seconds", lambda scorer: 1.0 if scorer.backend.startswith(faster) else 2.0
     )
     classifier = make("ecal_simple_cnn")
     scorer = make_scorer(classifier, backend="auto", device="cpu", threads=1, batch_size=None, events=1e6)
     assert scorer.backend.startswith(chosen)
+
+
+@pytest.mark.parametrize(("events", "larger"), [(100, False), (1e6, True)])
+def test_larger_batches_are_tried_for_many_events(
+    make: Make, monkeypatch: pytest.MonkeyPatch, events: float, larger: bool
+) -> None:
+    monkeypatch.setattr("ecalnb.training.backends._seconds", lambda scorer: 1e-2 / scorer.batch_size)
+    classifier = make("ecal_simple_cnn")
+    options: dict[str, Any] = {"backend": "torch", "device": "cpu", "threads": 1, "events": events}
+    size = best_batch_size(classifier)
+    assert make_scorer(classifier, batch_size=None, **options).batch_size == (4 * size if larger else size)
+    assert make_scorer(classifier, batch_size=24, **options).batch_size == 24
 
 
 def test_auto_stays_with_torch_where_a_graph_is_wrong(
@@ -196,7 +208,7 @@ def test_auto_stays_with_torch_where_a_graph_is_wrong(
     classifier = make("ecal_simple_cnn")
     wrong = to_onnx(make("ecal_simple_cnn", {"normalisation": "raw"}, name="other"))
     monkeypatch.setattr("ecalnb.training.backends.to_onnx", lambda _: wrong)
-    monkeypatch.setattr("ecalnb.training.backends._WORTH", 0.0)
+    monkeypatch.setattr("ecalnb.training.backends._WORTH_GRAPH", 0.0)
     scorer = make_scorer(classifier, backend="auto", device="cpu", threads=1, batch_size=None, events=1e6)
     assert scorer.backend.startswith("torch")
     assert "gives other logits under onnxruntime" in caplog.text

@@ -6,13 +6,14 @@ import importlib.util
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 
 import torch
 from torch import nn
 
+from ..models import count_parameters
 from .errors import TrainingError
 from .export import TOLERANCE, OnnxScorer, example_batch, to_onnx
 from .scales import Batch
@@ -27,9 +28,14 @@ BACKENDS = ("auto", "torch", "onnxruntime")
 
 _LARGEST_ACTIVATION = 4e6  # bytes of a batch: as much as stays in the caches of a core
 _SIZES = (8, 512)
-_METHOD_BATCH = 2048  # events, for what is no network
-_WORTH = 5.0  # s of scoring under torch, above which it may pay to make a graph, which takes about half of that
-_ROUNDS = 3
+_GPU_BATCH, _METHOD_BATCH = 512, 2048  # events; the latter for what is no network
+
+# Seconds of scoring above which it pays to try larger batches, and to make a graph for onnxruntime, which takes some
+# seconds itself: small networks become twice as fast by it, large ones by a fifth at most.
+_WORTH_SIZES = 2.0
+_WORTH_GRAPH, _WORTH_GRAPH_LARGE = 5.0, 60.0
+_LARGE = 1_000_000  # parameters
+_ROUNDS = 2
 _GAIN = 1.05  # below it the two count as equal
 
 
@@ -60,8 +66,9 @@ def make_scorer(
 ) -> Scorer:
     """Choose how a classifier is run.
 
-    ``auto`` is torch for few events, so that a graph is not made in vain and small samples have the same bits
-    everywhere; where torch would need more than some seconds, both are timed on a batch and the faster one is taken.
+    For few events that is torch in batches of :func:`best_batch_size`, so that nothing is tried in vain and small
+    samples have the same bits each time. For more, larger batches are tried, and where torch would need long ``auto``
+    tries onnxruntime too; what is fastest scores all events.
 
     Parameters
     ----------
@@ -92,26 +99,24 @@ def make_scorer(
     classifier.to(device)
     if not isinstance(classifier, Classifier):
         return Scorer(classifier, classifier.logits, batch_size or _METHOD_BATCH, "")
+    under_torch = Scorer(classifier, classifier.logits, batch_size or _GPU_BATCH, f"torch {version('torch')}")
+    if device != "cpu":
+        return under_torch
     size = batch_size or best_batch_size(classifier)
-    torch_scorer = Scorer(classifier, classifier.logits, size, f"torch {version('torch')}")
-    if device != "cpu" or backend == "torch":
-        return torch_scorer
+    sizes = [size] if batch_size else [size, min(4 * size, _SIZES[1])]
     if backend == "onnxruntime":
-        return _under_onnxruntime(torch_scorer, threads)
-    if any(importlib.util.find_spec(name) is None for name in ("onnxruntime", "onnx", "onnxscript")):
-        return torch_scorer
-    batch = example_batch(classifier, size)
-    needed = _seconds(torch_scorer, batch, rounds=1) / size
-    if needed * events < _WORTH:
-        return torch_scorer
-    try:
-        other = _under_onnxruntime(torch_scorer, threads)
-    except TrainingError as error:
-        log.warning("%s; scoring under torch", error)
-        return torch_scorer
-    ratio = _seconds(torch_scorer, batch, _ROUNDS) / _seconds(other, batch, _ROUNDS)
-    log.info("%s: onnxruntime is %.1f times as fast as torch", classifier.name, ratio)
-    return other if ratio > _GAIN else torch_scorer
+        return _under_onnxruntime(replace(under_torch, batch_size=size), threads)
+    choices = [replace(under_torch, batch_size=size) for size in sizes]
+    if events <= size:
+        return choices[0]
+    seconds = _seconds(choices[0])
+    if seconds * events < _WORTH_SIZES:
+        return choices[0]
+    chosen, seconds = _fastest(choices)
+    large = count_parameters(classifier.model) > _LARGE
+    if backend == "torch" or seconds * events < (_WORTH_GRAPH_LARGE if large else _WORTH_GRAPH) or not _installed():
+        return chosen
+    return _faster_than(chosen, seconds, sizes, threads)
 
 
 def best_batch_size(classifier: Classifier) -> int:
@@ -152,12 +157,37 @@ def _under_onnxruntime(scorer: Scorer, threads: int) -> Scorer:
     return replace(scorer, logits=session.logits, backend=f"onnxruntime {version('onnxruntime')}")
 
 
-def _seconds(scorer: Scorer, batch: Batch, rounds: int) -> float:
-    """Shortest time for a batch, after one that does not count."""
+def _faster_than(scorer: Scorer, seconds: float, sizes: Sequence[int], threads: int) -> Scorer:
+    """Scorer under onnxruntime, if it needs less than some seconds an event; else the one that there is."""
+    try:
+        other = _under_onnxruntime(scorer, threads)
+    except TrainingError as error:
+        log.warning("%s; scoring under torch", error)
+        return scorer
+    other, needed = _fastest([replace(other, batch_size=size) for size in sizes])
+    log.info("%s: onnxruntime is %.1f times as fast as torch", scorer.classifier.name, seconds / needed)
+    return other if seconds / needed > _GAIN else scorer
+
+
+def _installed() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("onnxruntime", "onnx", "onnxscript"))
+
+
+def _fastest(scorers: Sequence[Scorer]) -> tuple[Scorer, float]:
+    """Fastest of some scorers, and its seconds an event; the first of those that are about equal."""
+    seconds = [_seconds(scorer) for scorer in scorers]
+    limit = min(seconds) * _GAIN
+    first = next(index for index, value in enumerate(seconds) if value <= limit)
+    return scorers[first], seconds[first]
+
+
+def _seconds(scorer: Scorer) -> float:
+    """Shortest time for an event in a batch, after one that does not count."""
+    batch = example_batch(scorer.classifier, scorer.batch_size)
     scorer.logits(batch)
     times = []
-    for _ in range(rounds):
+    for _ in range(_ROUNDS):
         start = time.perf_counter()
         scorer.logits(batch)
         times.append(time.perf_counter() - start)
-    return min(times)
+    return min(times) / scorer.batch_size
