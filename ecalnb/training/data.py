@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from pytorch_lightning import LightningDataModule
 
 from .batches import BatchLoader, EventSource
 from .errors import TrainingError
-from .inputs import NeedsColumns, inputs_from
+from .inputs import Batch, NeedsColumns, inputs_from
 from .labels import label_columns, label_events
 from .recipes import Recipe
 
@@ -172,6 +172,13 @@ class EcalDataModule(LightningDataModule):
         if self._resumed is not None:
             self._train.load_state_dict(self._resumed)
         return self._train
+
+    def sample_of_training(self, events: int) -> Iterator[Batch]:
+        """Batches of some training events, the same ones each time and in each process."""
+        rows = self.rows["train"]
+        chosen = np.random.default_rng(self.seed).permutation(len(rows))[:events]
+        columns = {name: values[rows][chosen] for name, values in self._columns.items()}
+        return iter(BatchLoader(self.store, rows[chosen], columns, self.recipe.batch_size))
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the validation events, of all processes together in the order of the store."""

@@ -20,6 +20,7 @@ from .._atomic import write_json
 from ..models.conventional import METHODS
 from . import _runtime
 from .augment import make_augmentation
+from .batchnorm import PreciseBatchNorm
 from .callbacks import AtomicCheckpointIO, History, ProgressLine, RunCheckpoint, read_checkpoint
 from .conventional import check_overrides, train_method
 from .data import EcalDataModule, EventSource, Selection, describe_selection
@@ -238,6 +239,7 @@ def _trainer(
             History(output / "metrics.csv"),
             ProgressLine(),
             EarlyStopping(settings.monitor, settings.tolerance, settings.patience, mode=MONITORS[settings.monitor]),
+            *([PreciseBatchNorm(settings.batch_norm_events)] if settings.batch_norm_events else []),
             RunCheckpoint(output / "checkpoints", checkpoint_every, settings.monitor, MONITORS[settings.monitor]),
             *callbacks,
         ],

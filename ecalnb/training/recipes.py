@@ -64,6 +64,9 @@ class Recipe:
         loss also asks for probabilities that are right, which they need not be at energies beyond the training events'.
     augmentation : tuple of str
         Changes that leave the physics alone, drawn for each event of a batch; see :mod:`ecalnb.training.augment`.
+    batch_norm_events : int
+        Training events from which the moments of batch normalisation are computed anew before each validation
+        (:mod:`ecalnb.training.batchnorm`); 0 keeps the running means of the training.
     precision : str
         ``32``, or ``bf16-mixed``: products of matrices in bfloat16, twice as fast on a CPU or GPU made for it.
     model_options : dict
@@ -100,6 +103,7 @@ class Recipe:
     tolerance: float = 1e-5
     monitor: str = "val_loss"
     augmentation: tuple[str, ...] = ()
+    batch_norm_events: int = 0
     precision: str = "32"
     model_options: dict[str, Any] = field(default_factory=dict)
 
@@ -109,7 +113,7 @@ class Recipe:
         for name in ("batch_size", "learning_rate", "max_epochs", "patience"):
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; expected a positive number")
-        for name in ("weight_decay", "tolerance"):
+        for name in ("weight_decay", "tolerance", "batch_norm_events"):
             if not getattr(self, name) >= 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; expected zero or a positive number")
         for low, high in (self.window("train"), self.window("validation")):

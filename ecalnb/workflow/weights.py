@@ -158,7 +158,7 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
     info = {
         **{key: value for key, value in run.info.items() if key not in ("format", "environment")},
         "dataset": {"name": training.dataset, "scale": training.scale, "simulation": _simulations(training)},
-        "training": {**run.info["environment"], **run.info.get("training", {})},
+        "training": run.info["environment"],
         "precision": {"stored": "float16", "largest score change": _largest_change(run, half, store)},
     }
     if info["precision"]["largest score change"] >= LARGEST_CHANGE:
@@ -175,7 +175,7 @@ def _simulations(training: PackagedTraining) -> dict[str, Any]:
     made_here = any(part.production is not None for part in parts)
     return {
         "fingerprint": parameters_fingerprint() if made_here else None,
-        **{part.name: part.simulation or part.production.description for part in parts},
+        **{part.name: part.simulation for part in parts},
     }
 
 
@@ -185,10 +185,11 @@ def _largest_change(run: TrainingRun, half: dict[str, torch.Tensor], store: Stor
     rounded.model.load_state_dict({name: tensor.float() for name, tensor in half.items()})
     recipe = Recipe(**run.info["recipe"])
     rows = EcalDataModule(store, recipe, inputs=exact.inputs).rows["validation"][:LOOKED_AT]
-    columns = store.table(list(exact.inputs.columns))
+    names = exact.inputs.columns
+    columns = store.table(list(names))
     largest = 0.0
     for some in np.array_split(rows, -(-len(rows) // 128)):
-        batch = {name: torch.from_numpy(columns[name].to_numpy(np.float32)[some]) for name in columns}
+        batch = {name: torch.from_numpy(columns[name].to_numpy(np.float32)[some]) for name in names}
         batch["cells"] = torch.from_numpy(store.dense(some))
         first, second = (expit(classifier.logits(batch).numpy()) for classifier in (exact, rounded))
         largest = max(largest, float(np.abs(first - second).max()))
