@@ -101,10 +101,12 @@ def test_the_friend_is_of_the_last_cycle_of_the_tree(weights: list[Path], tmp_pa
                 }
             )
         out["t2"] = {"x": np.arange(5)}
+    with uproot.open(path) as opened:
+        assert {"t1;1", "t1;2"} <= set(opened.keys())
     predict_friends(weights[0], path, tmp_path / "scores.root", threads=1)
     friend = arrays(tmp_path / "scores.root")["cnn_a"]
     np.testing.assert_allclose(friend, predict(weights[0], path, threads=1)["cnn_a"], rtol=1e-5, atol=1e-6)
-    assert len(friend) == ntuples.count(path)[path]
+    assert len(friend) == ntuples.count(path)[path] == 30
 
 
 def test_a_tree_without_entries_has_a_friend_without_entries(
