@@ -229,6 +229,8 @@ def rejection_in_bins(
     artists: list[Artist] = []
     for is_limit in (False, True):
         part = table[(limit == is_limit) & table["rejection"].notna()]
+        if part.empty:
+            continue
         start, stop, rejection, low, high = (part[name].to_numpy(dtype=float) for name in names)
         middle = np.sqrt(start * stop) * (stop / start) ** (0.08 * shift)
         y = low if is_limit else rejection
@@ -238,7 +240,7 @@ def rejection_in_bins(
             middle, y, yerr, xerr, fmt=mark, lolims=is_limit, color=color, ms=5, lw=1.2, label=label
         )
         artists += bars.get_children()
-        label = None if len(part) else label  # one entry in the legend, also where all bins are limits
+        label = None  # one entry in the legend, also where all bins are limits
     ax.set_xscale("log")
     _rejection_axis(ax, table)
     plain_numbers(ax.xaxis)

@@ -27,7 +27,7 @@ _STYLES = {
     "ecal_simple_cnn": ("CNN", COLORS[0], ":"),
     "ecal_resnet10": ("ResNet10", COLORS[4], "-."),
     "ecal_resnet18": ("ResNet18", COLORS[5], "-."),
-    "ecal_two_view": ("two views", COLORS[3], "-."),
+    "ecal_two_view": ("two views", "#5e3c99", "-"),
     "ecal_phys_cvt": ("Phys+CvT", COLORS[2], "-"),
     "ecal_cvt": ("CvT", COLORS[1], "-"),
     "ecal_coatnet0": ("CoAtNet0", COLORS[0], "-"),

@@ -15,6 +15,7 @@ import pytest
 
 import ecalnb
 from ecalnb import workflow
+from ecalnb.splits import split_of
 
 SERIES = workflow.load_series()
 NAMES = [book.name for book in SERIES]
@@ -125,10 +126,11 @@ def test_the_layers_follow_the_track_only_with_the_right_views(run: Run) -> None
     assert right < 9 < wrong  # the pitch of a cell, mm
 
 
-def test_scores_are_of_every_split_and_training_has_learnt_something(run: Run) -> None:
-    scores = pd.read_parquet(run.output / "scores" / "geant4_sample.parquet")
-    assert set(scores["split"]) == {"fit", "train", "validation", "test"}
-    assert not scores.duplicated(["file_id", "entry"]).any()
+def test_scores_are_of_test_events_and_training_has_learnt_something(run: Run) -> None:
+    for name, split in (("geant4_sample", "default"), ("mc", "halves")):
+        scores = pd.read_parquet(run.output / "scores" / f"{name}.parquet")
+        assert set(split_of(scores["file_id"], scores["entry"], split)) == {"test"}
+        assert not scores.duplicated(["file_id", "entry"]).any()
     numbers = run.numbers("03_model_training")
     areas = find(numbers, r"AUC, test")
     assert all(0 <= area <= 1 for area in areas.values())
@@ -139,10 +141,10 @@ def test_rejections_are_at_least_one_and_fall_with_efficiency(run: Run) -> None:
     numbers = run.numbers("04_proton_rejection")
     rejections = find(numbers, r"rejection at")
     assert all(rejection >= 1 for rejection in rejections.values())
-    for model in ("ecal_simple_cnn", "ecal_resnet10"):
+    for model in ("ecal_simple_cnn", "shower_bdt"):
         at = {
             int(percent): value
-            for name, value in find(numbers, rf"^{model}: rejection at \d+ % efficiency$").items()
+            for name, value in find(numbers, rf"^Geant4, {model}: rejection at \d+ %$").items()
             for percent in re.findall(r"(\d+) %", name)
         }
         assert [at[percent] for percent in sorted(at)] == sorted(at.values(), reverse=True)
