@@ -93,6 +93,7 @@ def trained(tmp_path):
 
 def test_weights_are_packaged_in_half_precision_where_the_scores_bear_it(trained, tmp_path, monkeypatch):
     run, store, training = trained
+    monkeypatch.setattr("ecalnb.workflow.weights.LARGE", 1000)
     path = package(run, store, tmp_path / "packaged", training)
     assert path.name == "ecal_simple_cnn.geant4.safetensors"
     assert path.stat().st_size < 0.6 * run.weights.stat().st_size

@@ -29,6 +29,9 @@ LARGEST_CHANGE = 1e-3
 
 LOOKED_AT = 2000
 
+LARGE = 100_000
+"""Numbers of a tensor from which it is rounded: those of the first layers are few, and rounding them costs the most."""
+
 
 @dataclass(frozen=True)
 class PackagedTraining:
@@ -153,8 +156,7 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
     """
     path = folder / f"{training.name}.safetensors"
     tensors = load_file(run.weights)
-    # Biases and the moments of batch normalisation are few, and some too small for half precision.
-    half = {name: tensor.half() if tensor.ndim > 1 else tensor for name, tensor in tensors.items()}
+    half = {name: tensor.half() if tensor.numel() >= LARGE else tensor for name, tensor in tensors.items()}
     info = {
         **{key: value for key, value in run.info.items() if key not in ("format", "environment")},
         "dataset": {"name": training.dataset, "scale": training.scale, "simulation": _simulations(training)},
