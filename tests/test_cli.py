@@ -222,8 +222,8 @@ def test_info_verifies_a_store(tmp_path: Path, files: dict[str, Path], capsys: C
 def test_models_lists_published_parameter_counts(capsys: Capture) -> None:
     assert main(["models"]) == 0
     text = capsys.readouterr().out
-    for name, parameters in (("ecal_simple_cnn", "106,317"), ("ecal_resnet10", "4,900,033")):
-        (line,) = [line for line in text.splitlines() if line.startswith(name)]
+    for name, parameters in (("ecal_simple_cnn", "106,317"), ("ecal_resnet10", "4,900,033"), ("ecal_cvt", "4,895,873")):
+        (line,) = [line for line in text.splitlines() if line.startswith(f"{name} ")]
         assert parameters in line
 
 
