@@ -255,9 +255,7 @@ def test_samples_are_those_of_the_training(showers: Showers, weights: dict[str, 
     for model in (halves, default):
         scores = predict(model, showers, split="test", threads=1)
         assert scores["entry"].tolist() == showers.table["entry"][split_of(*key, model.name) == "test"].tolist()
-    with pytest.raises(
-        TrainingError, match=r"different splits \(default, halves\), and test events of one"
-    ):
+    with pytest.raises(TrainingError, match=r"different splits \(default, halves\), and test events of one"):
         predict([halves, default], showers, split="test")
     both = predict([halves, default], showers, split="test", division="halves", threads=1)
     assert set(split_of(both["file_id"], both["entry"], "halves")) == {"test"}
