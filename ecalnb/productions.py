@@ -19,6 +19,8 @@ __all__ = ["EVENTS_A_FILE", "Production", "parameters_fingerprint"]
 EVENTS_A_FILE = 20_000
 
 _PARAMETERS = ("detectors.toml", "energy.toml", "fluxes.csv", "subdetectors.toml")
+# Events of the packaged weights are those of the scale "demo": at the others, nobody has seen any.
+_SEED_STEP = {"demo": 0, "smoke": 10_000_000, "paper": 20_000_000}
 SETTINGS = (
     "particle", "energy", "spectrum", "angle", "reach", "engine", "detector", "keep", "homogenised", "cut", "physics",
 )  # fmt: skip
@@ -33,7 +35,7 @@ class Production:
     events : mapping of str to int
         Events to simulate at each scale of the notebooks, before ``keep`` of the options leaves some out.
     seed : int
-        Seed of all random numbers: each file has seeds of its own, which follow from it.
+        Seed of all random numbers: each file of each scale has seeds of its own, which follow from it.
     options : mapping
         Arguments of `ecalnb.simulation.simulate`.
 
@@ -53,8 +55,8 @@ class Production:
         for scale, n in self.events.items():
             if not isinstance(n, int) or n < 1:
                 raise ValueError(f"events at the scale {scale!r} is {n!r}; expected a positive number")
-        if not isinstance(self.seed, int) or self.seed < 0:
-            raise ValueError(f"seed is {self.seed!r}; expected a whole number, 0 or more")
+        if not isinstance(self.seed, int) or not 0 <= self.seed < 100:
+            raise ValueError(f"seed is {self.seed!r}; expected a whole number from 0 to 99")
 
     @classmethod
     def from_toml(cls, entry: Mapping[str, Any], where: str) -> Production:
@@ -108,7 +110,7 @@ class Production:
             raise ValueError(f"{file!r} is none of the files of this production")
         number = int(match[2])
         n = min(EVENTS_A_FILE, self.events[match[1]] - number * EVENTS_A_FILE)
-        return {**self.options, "n": n, "seed": 100_000 * self.seed + number}
+        return {**self.options, "n": n, "seed": _SEED_STEP.get(match[1], 30_000_000) + 100_000 * self.seed + number}
 
 
 def _range(energy: float | tuple[float, float]) -> str:

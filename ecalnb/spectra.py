@@ -70,6 +70,7 @@ def matched_bins(
     edges: npt.ArrayLike,
     *,
     weights: npt.ArrayLike | None = None,
+    reference_weights: npt.ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Compare two spectra bin by bin, and give the weight that makes the first like the second.
 
@@ -81,11 +82,13 @@ def matched_bins(
         Edges of the bins, GeV, rising; the last bin holds its upper edge.
     weights : array_like, shape (n,), optional
         Weights that the events of the sample to change have already, for example those of their datasets.
+    reference_weights : array_like, shape (m,), optional
+        Weights of the events of the sample to match.
 
     Returns
     -------
     pandas.DataFrame
-        A row a bin: ``energy_low``, ``energy_high``, ``n`` (sum of the weights), ``n_reference``, ``used`` (both have
+        A row a bin: ``energy_low``, ``energy_high``, ``n`` and ``n_reference`` (sums of weights), ``used`` (both have
         events) and ``weight``: the factor for an event of the sample, 0 where not used.
 
     Raises
@@ -96,8 +99,8 @@ def matched_bins(
     import pandas as pd
 
     a, b, bins = _energies(energy, "first"), _energies(reference_energy, "second"), _edges(edges)
-    given = None if weights is None else np.asarray(weights, dtype=float)
-    n, n_reference = np.histogram(a, bins, weights=given)[0], np.histogram(b, bins)[0]
+    own, others = (None if given is None else np.asarray(given, dtype=float) for given in (weights, reference_weights))
+    n, n_reference = np.histogram(a, bins, weights=own)[0], np.histogram(b, bins, weights=others)[0]
     used = (n > 0) & (n_reference > 0)
     if not used.any():
         raise ValueError(f"{_apart(a, b)} in any of the {len(n)} bins from {bins[0]:g} to {bins[-1]:g} GeV")
@@ -113,6 +116,7 @@ def spectrum_weights(
     edges: npt.ArrayLike,
     *,
     weights: npt.ArrayLike | None = None,
+    reference_weights: npt.ArrayLike | None = None,
 ) -> FloatArray:
     """Weights that give a sample the energy spectrum of another.
 
@@ -121,7 +125,7 @@ def spectrum_weights(
 
     Parameters
     ----------
-    energy, reference_energy, edges, weights
+    energy, reference_energy, edges, weights, reference_weights
         As in `matched_bins`.
 
     Returns
@@ -134,7 +138,8 @@ def spectrum_weights(
     ValueError
         As in `matched_bins`.
     """
-    table, bins = matched_bins(energy, reference_energy, edges, weights=weights), _edges(edges)
+    bins = _edges(edges)
+    table = matched_bins(energy, reference_energy, bins, weights=weights, reference_weights=reference_weights)
     a, b = _energies(energy, "first"), _energies(reference_energy, "second")
     factors = np.append(table["weight"], 0.0)[_bin_numbers(a, bins)]
     result = factors if weights is None else factors * np.asarray(weights, dtype=float)

@@ -305,7 +305,7 @@ def test_factors_stand_beside_published_ones(ax):
     table = pd.DataFrame(
         {"model": ["ecal_resnet10", "ecal_simple_cnn"], "factor": [2.0, np.nan], "low": [1.5, 1.0], "high": [3.0, 1.0]}
     )
-    plots.factor_rows(ax, table, label="here", published={"ecal_resnet10": 25, "ecal_simple_cnn": 74})
+    plots.factor_rows(ax, table.assign(published=[25, 74]), label="here")
     published = next(line for line in ax.lines if line.get_label() == "published")
     np.testing.assert_allclose(published.get_xydata(), [[25, 0]])
     (segments,) = (bar.get_segments() for bar in ax.containers[0].lines[2])

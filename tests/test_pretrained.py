@@ -39,11 +39,20 @@ def test_packaged_weights_say_what_they_are(name):
     assert info["recipe"]["name"] == training.recipe
     assert info["seed"] == training.seed
     assert {key: info["recipe"][key] for key in training.settings} == training.settings
+    parts = {part.name for part in load_datasets()[training.dataset].parts()}
     assert info["dataset"]["name"] == training.dataset
+    assert set(info["dataset"]["simulation"]) == {"fingerprint", *parts}
     assert info["dataset"]["simulation"]["fingerprint"] in (None, parameters_fingerprint())
     assert info["training"]["seconds"] > 0
     assert info["validation"]["val_auc"] > 0.9
     assert info["precision"]["stored"] == "float32" or info["precision"]["largest score change"] < LARGEST_CHANGE
+
+
+def test_a_table_lists_them_all():
+    table = models.weights_table().set_index("weights")
+    assert table.index.tolist() == NAMES
+    assert (table["events"] > 1000).all()
+    assert table["validation_auc"].between(0.9, 1).all()
 
 
 @pytest.mark.parametrize("name", NAMES)

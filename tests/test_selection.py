@@ -330,6 +330,14 @@ def test_weights_give_the_spectrum_of_the_reference():
     assert weights[weights > 0].mean() == pytest.approx(1)
 
 
+def test_weights_of_the_reference_count():
+    a, b = spectra()
+    given, edges = np.random.default_rng(4).uniform(0.1, 3, len(b)), np.geomspace(5, 60, 12)
+    matched = np.histogram(a, edges, weights=spectrum_weights(a, b, edges, reference_weights=given))[0]
+    wanted = np.histogram(b, edges, weights=given)[0]
+    assert matched / matched.sum() == pytest.approx(wanted / wanted.sum(), rel=1e-12)
+
+
 def test_weights_that_are_given_count():
     # The upper half of a sample was simulated with a tenth of the events, each of which stands for ten.
     a, b = spectra()

@@ -5,7 +5,9 @@ judged alike. Interval statistics are those of :mod:`ecalnb.intervals`.
 """
 
 from ..intervals import clopper_pearson, effective_counts
+from ._bins import merge_bins
 from .comparison import FACTOR_COLUMNS, rejection_factors
+from .matched import MatchedSample, rejection_table
 from .rejection import REJECTION_COLUMNS, rejection_curve, rejection_in_bins
 from .resolution import RESOLUTION_COLUMNS, EnergyResolution, fit_energy_resolution, resolution_in_bins
 from .roc import Auc, roc_auc
@@ -19,6 +21,7 @@ __all__ = [
     "Auc",
     "EnergyResolution",
     "GaussianCore",
+    "MatchedSample",
     "QuantileResolution",
     "TemplateFit",
     "clopper_pearson",
@@ -26,10 +29,12 @@ __all__ = [
     "fit_energy_resolution",
     "fit_templates",
     "gaussian_core",
+    "merge_bins",
     "quantile_resolution",
     "rejection_curve",
     "rejection_factors",
     "rejection_in_bins",
+    "rejection_table",
     "resolution_in_bins",
     "roc_auc",
 ]

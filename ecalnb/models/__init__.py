@@ -7,7 +7,7 @@ says what is wrong with a name or an option.
 from . import coatnet, cvt, linear, resnet, simple_cnn, simple_mlp, two_view  # noqa: F401  (importing one registers it)
 from .errors import ModelError
 from .padding import TIMM_MODELS, PaddedModel
-from .pretrained import list_weights, weights_file
+from .pretrained import list_weights, weights_file, weights_table
 from .registry import ModelInfo, count_parameters, create, list_models, options_of
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "list_weights",
     "options_of",
     "weights_file",
+    "weights_table",
 ]

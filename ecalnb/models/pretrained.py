@@ -7,12 +7,17 @@ says what it was trained on, for how long, and how it did on its validation even
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .._toml import near
 from .errors import ModelError
 
-__all__ = ["FOLDER", "list_weights", "weights_file"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["FOLDER", "list_weights", "weights_file", "weights_table"]
 
 FOLDER = Path(__file__).parent.parent / "weights"
 
@@ -45,3 +50,37 @@ def weights_file(name: str) -> Path:
     if name not in names:
         raise ModelError(f"no packaged weights are called {name!r}; there are {', '.join(names)}{near(name, names)}")
     return FOLDER / f"{name}.safetensors"
+
+
+def weights_table(names: list[str] | None = None) -> pd.DataFrame:
+    """How packaged weights were trained, and how they did on their validation events.
+
+    Parameters
+    ----------
+    names : list of str, optional
+        Of the weights; all unless told.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``weights``, ``recipe``, ``events`` (they were trained on), ``epochs``, ``hours``, ``validation_loss`` and
+        ``validation_auc``.
+    """
+    import pandas as pd
+
+    rows = []
+    for name in list_weights() if names is None else names:
+        info = json.loads(weights_file(name).with_suffix(".json").read_text())
+        best = info["validation"]
+        rows.append(
+            {
+                "weights": name,
+                "recipe": info["recipe"]["name"],
+                "events": sum(info["data"]["events"]["train"].values()),
+                "epochs": info["epochs"],
+                "hours": info["training"]["seconds"] / 3600,
+                "validation_loss": best["val_loss"],
+                "validation_auc": best["val_auc"],
+            }
+        )
+    return pd.DataFrame(rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -91,7 +90,6 @@ def factor_rows(
     label: str | None = None,
     color: str | None = None,
     shift: float = 0.0,
-    published: Mapping[str, float] | None = None,
 ) -> list[Artist]:
     """Draw by which factor the reference rejects more protons than each model.
 
@@ -100,11 +98,10 @@ def factor_rows(
     ax : Axes
         Where to draw.
     table : DataFrame
-        As :func:`ecalnb.metrics.rejection_factors` returns it; a factor that is not known is not drawn.
+        As :func:`ecalnb.metrics.rejection_factors` returns it; a factor that is not known is not drawn. Factors of a
+        paper in a column ``published`` are drawn as open diamonds.
     label, color, shift
         As for `rejection_rows`.
-    published : mapping of str to float, optional
-        Factors of a paper by the name of the model, drawn as open diamonds.
 
     Returns
     -------
@@ -114,10 +111,9 @@ def factor_rows(
     value, low, high = (table[name].to_numpy(dtype=float) for name in ("factor", "low", "high"))
     limit = ~np.isfinite(value)
     artists = _rows(ax, table["model"], np.where(limit, low, value), low, high, limit, label, color, shift)
-    if published:
-        names = [name for name in table["model"] if name in published]
-        rows = [list(table["model"]).index(name) for name in names]
-        artists += ax.plot([published[name] for name in names], rows, "D", mfc="none", color="0.4", label="published")
+    if "published" in table:
+        published = table["published"].to_numpy(dtype=float)
+        artists += ax.plot(published, np.arange(len(table)), "D", mfc="none", color="0.4", label="published")
     ax.axvline(1, color="0.6", lw=0.8, zorder=0)
     ax.set_xlabel("rejection of the reference / that of the model")
     return artists

@@ -173,7 +173,7 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
 
 def _simulations(training: PackagedTraining) -> dict[str, Any]:
     """Say which simulations made the events, with the hash of the parameters where they are ours."""
-    parts = find_dataset(training.dataset).parts()
+    parts = list(find_dataset(training.dataset).parts())
     made_here = any(part.production is not None for part in parts)
     return {
         "fingerprint": parameters_fingerprint() if made_here else None,
