@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ._toml import DATA, check_keys, read_toml
 
-__all__ = ["SAMPLES", "Split", "load_splits", "split_of"]
+__all__ = ["SAMPLES", "Split", "load_splits", "split_of", "uniform_hash"]
 
 SAMPLES = ("fit", "train", "validation", "test")
 """The samples: fit of the simulation, training, validation (early stopping, choices), test (results)."""
@@ -97,7 +97,7 @@ def split_of(file_id: npt.ArrayLike, entry: npt.ArrayLike, split: str | Split = 
         if split not in packaged:
             raise ValueError(f"no packaged split is named {split!r}; expected one of {', '.join(packaged)}")
         split = packaged[split]
-    uniform = _uniform(_integers(file_id, "file_id"), _integers(entry, "entry"), split.salt)
+    uniform = uniform_hash(file_id, entry, split.salt)
     borders = np.cumsum(list(split.fractions.values()))[:-1]
     return np.array(SAMPLES)[np.searchsorted(borders, uniform, side="right")]
 
@@ -109,10 +109,10 @@ def _integers(values: npt.ArrayLike, name: str) -> npt.NDArray[np.uint64]:
     return array.astype(np.int64).view(np.uint64)
 
 
-def _uniform(file_id: npt.NDArray[np.uint64], entry: npt.NDArray[np.uint64], salt: str) -> npt.NDArray[np.float64]:
-    """Hash of key and salt, uniform in [0, 1)."""
+def uniform_hash(file_id: npt.ArrayLike, entry: npt.ArrayLike, salt: str) -> npt.NDArray[np.float64]:
+    """Hash of event keys and a salt, uniform in [0, 1): shape (n,)."""
     seed: Any = np.frombuffer(hashlib.blake2b(salt.encode(), digest_size=8).digest(), dtype="<u8")
-    mixed = _mix(_mix(_mix(file_id ^ seed) ^ entry) + seed)
+    mixed = _mix(_mix(_mix(_integers(file_id, "file_id") ^ seed) ^ _integers(entry, "entry")) + seed)
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 

@@ -70,6 +70,8 @@ class BatchLoader:
         Shuffle anew in each epoch, by this seed; in the order of `rows` without one.
     process, processes : int
         Number of this process, from 0, and of all that take part.
+    passes : int
+        How often an epoch goes through all events, shuffled anew each time.
 
     Raises
     ------
@@ -86,18 +88,19 @@ class BatchLoader:
         seed: int | None = None,
         process: int = 0,
         processes: int = 1,
+        passes: int = 1,
     ) -> None:
         self.store = store
         self.rows = np.asarray(rows, dtype=np.int64)
         self.columns = {name: np.array(values, dtype=np.float32) for name, values in columns.items()}
         self.seed = seed
         self.process, self.processes = process, processes
-        batches = processes * -(-len(self.rows) // (batch_size * processes))
-        if processes > 1 and len(self.rows) < batches:
-            raise TrainingError(
-                f"{len(self.rows)} events in batches of {batch_size} are too few for {processes} processes"
-            )
-        self.borders = np.linspace(0, len(self.rows), batches + 1).astype(np.int64)
+        self.passes = passes
+        events = len(self.rows) * passes
+        batches = processes * -(-events // (batch_size * processes))
+        if processes > 1 and events < batches:
+            raise TrainingError(f"{events} events in batches of {batch_size} are too few for {processes} processes")
+        self.borders = np.linspace(0, events, batches + 1).astype(np.int64)
         self.epoch = 0
         self.batches_done = 0
 
@@ -107,8 +110,9 @@ class BatchLoader:
     def order(self, epoch: int) -> npt.NDArray[np.int64]:
         """Positions in `rows` in the order in which an epoch takes them."""
         if self.seed is None:
-            return np.arange(len(self.rows))
-        return np.random.default_rng((self.seed, epoch)).permutation(len(self.rows))
+            return np.tile(np.arange(len(self.rows)), self.passes)
+        rng = np.random.default_rng((self.seed, epoch))
+        return np.concatenate([rng.permutation(len(self.rows)) for _ in range(self.passes)])
 
     def __iter__(self) -> Iterator[Batch]:
         if self.batches_done >= len(self):

@@ -44,7 +44,8 @@ Row = dict[str, float]
 
 _USED = (
     *("name", "description", "signal", "background", "labels", "split", "train_sample", "validation_sample"),
-    *("energy_min", "energy_max", "validation_energy_min", "validation_energy_max", "model_options"),
+    *("energy_min", "energy_max", "validation_energy_min", "validation_energy_max"),
+    *("train_events", "validation_events", "model_options"),
 )
 
 _CHUNK = 10_000  # events whose images are in memory together

@@ -20,6 +20,7 @@ from .errors import TrainingError
 from .inputs import Batch, NeedsColumns, inputs_from
 from .labels import label_columns, label_events
 from .recipes import Recipe
+from .subsets import nested_subset
 
 __all__ = ["EcalDataModule", "EventSource", "Selection", "columns_for", "describe_selection"]
 
@@ -40,7 +41,7 @@ class EcalDataModule(LightningDataModule):
     inputs : NeedsColumns
         Their columns go into the batches.
     seed : int
-        Seed of the order of the training events.
+        Seed of the order of the training events, and of the choice where the recipe takes part of them.
     selection : callable, optional
         Further cut on the event table, for example an :class:`ecalnb.selection.Cut`.
 
@@ -106,7 +107,23 @@ class EcalDataModule(LightningDataModule):
         self._keys = table[["file_id", "entry"]].to_numpy(dtype=np.int64)
         for name, asked in (("train", recipe.train_sample), ("validation", recipe.validation_sample)):
             self._check(name, asked)
+        # The choice of the training events is random as their order is; that of the validation events is always one.
+        self._take("train", recipe.train_events, f"training events {self.seed}")
+        self._take("validation", recipe.validation_events, "validation events")
+        for name in self.rows:
             self._check_columns(name)
+
+    def _take(self, name: str, n_events: int, salt: str) -> None:
+        """Keep so many of the events for ``train`` or ``validation``; all for 0."""
+        if not n_events:
+            return
+        rows = self.rows[name]
+        if n_events > len(rows):
+            raise TrainingError(f"{name}_events is {n_events}, and there are {len(rows)} events for {name}")
+        signal = self.target[rows] == 1
+        self.rows[name] = rows[nested_subset(*self._keys[rows].T, signal, n_events, salt)]
+        if not all(self.counts(name)):
+            raise TrainingError(f"{name}_events is {n_events}, too few to have events of both classes")
 
     def _check(self, name: str, asked: str) -> None:
         rows, recipe = self.rows[name], self.recipe
@@ -160,15 +177,15 @@ class EcalDataModule(LightningDataModule):
             "events_hash": keys.hexdigest(),
         }
 
-    def _loader(self, name: str, batch_size: int, seed: int | None) -> BatchLoader:
+    def _loader(self, name: str, batch_size: int, seed: int | None, passes: int = 1) -> BatchLoader:
         rows = self.rows[name]
         columns = {key: values[rows] for key, values in {"target": self.target, **self._columns}.items()}
         place = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        return BatchLoader(self.store, rows, columns, batch_size, seed, *place)
+        return BatchLoader(self.store, rows, columns, batch_size, seed, *place, passes)
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the training events."""
-        self._train = self._loader("train", self.recipe.batch_size, self.seed)
+        self._train = self._loader("train", self.recipe.batch_size, self.seed, self.recipe.passes)
         if self._resumed is not None:
             self._train.load_state_dict(self._resumed)
         return self._train

@@ -48,8 +48,15 @@ class Recipe:
         Window of ``en3d``, GeV: energy_min <= en3d < energy_max.
     validation_energy_min, validation_energy_max : float or None
         Window of the validation sample, where that is another one.
+    train_events, validation_events : int
+        Take part of the sample only: so many events, chosen by a hash of their keys (:mod:`ecalnb.training.subsets`),
+        so that smaller choices lie inside larger ones. Each seed of a training has its own choice of training events;
+        the validation events are the same for all. 0 takes all.
     batch_size : int
         Largest number of events in a training batch; batches of an epoch differ by one event at most.
+    passes : int
+        How often an epoch goes through the training events. With more than one, few events make as many steps between
+        two validations as many do.
     optimiser : str
         ``adam`` or ``adamw``.
     learning_rate, weight_decay : float
@@ -93,7 +100,10 @@ class Recipe:
     energy_max: float | None = None
     validation_energy_min: float | None = None
     validation_energy_max: float | None = None
+    train_events: int = 0
+    validation_events: int = 0
     batch_size: int = 128
+    passes: int = 1
     optimiser: str = "adam"
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
@@ -110,10 +120,10 @@ class Recipe:
     def __post_init__(self) -> None:
         for setting in fields(self):
             object.__setattr__(self, setting.name, _typed(setting.name, str(setting.type), getattr(self, setting.name)))
-        for name in ("batch_size", "learning_rate", "max_epochs", "patience"):
+        for name in ("batch_size", "passes", "learning_rate", "max_epochs", "patience"):
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; expected a positive number")
-        for name in ("weight_decay", "tolerance", "batch_norm_events"):
+        for name in ("train_events", "validation_events", "weight_decay", "tolerance", "batch_norm_events"):
             if not getattr(self, name) >= 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; expected zero or a positive number")
         for low, high in (self.window("train"), self.window("validation")):

@@ -16,6 +16,7 @@ import pandas as pd
 from .._lock import folder_lock
 from .callbacks import RunCheckpoint, read_checkpoint
 from .errors import TrainingError
+from .recipes import Recipe
 from .weights import read_json
 
 __all__ = ["TrainingRun", "check_folder", "holds_whole", "is_finished", "last_checkpoint", "locked", "prepare"]
@@ -140,6 +141,9 @@ def _check_same(output: Path, old: dict[str, Any], new: dict[str, Any]) -> None:
     threads = before.get("environment.threads"), now["environment.threads"]
     if threads[0] != threads[1]:
         log.warning("%s used %s threads and goes on with %s; the last bits may differ", output, *threads)
+    # A setting that an older version did not have yet was, in effect, at its default.
+    defaults = {f"recipe.{key}": value for key, value in Recipe().to_dict().items()}
+    before = {**{key: value for key, value in defaults.items() if key in now}, **before}
     for key in sorted(before.keys() | now.keys()):
         if key.startswith(_ONLY_FOR_THE_RECORD):
             continue
