@@ -6,9 +6,10 @@ judged alike. Interval statistics are those of :mod:`ecalnb.intervals`.
 
 from ..intervals import clopper_pearson, effective_counts
 from ._bins import merge_bins
+from .binned import rejection_in_bins
 from .comparison import FACTOR_COLUMNS, rejection_factors
 from .matched import MatchedSample, rejection_table
-from .rejection import REJECTION_COLUMNS, rejection_curve, rejection_in_bins
+from .rejection import REJECTION_COLUMNS, rejection_curve
 from .resolution import RESOLUTION_COLUMNS, EnergyResolution, fit_energy_resolution, resolution_in_bins
 from .roc import Auc, roc_auc
 from .templates import TemplateFit, fit_templates

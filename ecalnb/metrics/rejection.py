@@ -1,4 +1,4 @@
-"""Proton rejection against electron efficiency, and in bins of energy.
+"""Proton rejection against electron efficiency.
 
 The rejection at an electron efficiency is the number of protons over the number of protons misidentified as electrons,
 ``R = N_protons / N_passed`` ("A Comparison of Deep Learning Models for Proton Background Rejection with the
@@ -34,21 +34,15 @@ Rows of one curve share their protons: they are strongly correlated.
 
 from __future__ import annotations
 
-import logging
-from typing import Literal
-
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.stats import binom
 
 from ..intervals import FloatArray, check_level, clopper_pearson, clopper_pearson_bound, melded_bound
-from ._bins import bin_numbers, check_edges
 from .scores import SortedScores, check_numbers, threshold_distribution
 
-__all__ = ["REJECTION_COLUMNS", "rejection_curve", "rejection_in_bins"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["REJECTION_COLUMNS", "Weights", "check_efficiencies", "check_pair", "rejection_curve", "rejections_at"]
 
 Weights = tuple[npt.ArrayLike | None, npt.ArrayLike | None]
 
@@ -74,7 +68,7 @@ REJECTION_COLUMNS = {
     "rejection_threshold_low": "rejection with the threshold at threshold_low",
     "rejection_threshold_high": "rejection with the threshold at threshold_high",
 }
-"""Columns of the tables of this module, and what they hold."""
+"""Columns of a table of rejections, and what they hold."""
 
 
 def rejection_curve(
@@ -121,101 +115,14 @@ def rejection_curve(
     0        0.50        0.8         0        inf      True
     1        0.75        0.7         1        4.0     False
     """
-    wanted = _check_efficiencies(np.arange(1, 101) / 100 if efficiencies is None else efficiencies)
-    weights_signal, weights_background = _check_pair(weights)
+    wanted = check_efficiencies(np.arange(1, 101) / 100 if efficiencies is None else efficiencies)
+    weights_signal, weights_background = check_pair(weights)
     signal = SortedScores(scores_signal, "signal", weights_signal)
     background = SortedScores(scores_background, "background", weights_background)
-    return _table(wanted, signal, signal, background, level, limit_level)
+    return rejections_at(wanted, signal, signal, background, level, limit_level)
 
 
-def rejection_in_bins(
-    scores_signal: npt.ArrayLike,
-    energy_signal: npt.ArrayLike,
-    scores_background: npt.ArrayLike,
-    energy_background: npt.ArrayLike,
-    edges: npt.ArrayLike,
-    efficiency: float,
-    *,
-    threshold: Literal["per_bin", "global"] = "per_bin",
-    weights: Weights | None = None,
-    min_count: int = 50,
-    level: float = 0.68,
-    limit_level: float = 0.90,
-) -> pd.DataFrame:
-    """Proton rejection at one electron efficiency in bins of energy.
-
-    Both species are put in the same bins of their own energy, so it should be the same quantity: ``en3d``.
-
-    Parameters
-    ----------
-    scores_signal, energy_signal : array_like, shape (n,)
-        Scores and energies (GeV) of the electrons.
-    scores_background, energy_background : array_like, shape (m,)
-        The same of the protons.
-    edges : array_like, shape (bins + 1,)
-        Edges of the bins, GeV, rising. The upper edge belongs to the next bin, and to the last bin itself.
-    efficiency : float
-        Electron efficiency above 0 and up to 1.
-    threshold : {"per_bin", "global"}
-        A threshold for each bin, so that each has the efficiency asked for; or one from all the electrons inside the
-        edges, and the efficiency of each bin as it comes out (``efficiency_achieved``). With "global",
-        ``rejection_threshold_low`` and ``_high`` and the total interval vary that one threshold, in all bins together.
-    weights : tuple of array_like or None, optional
-        ``(weights_signal, weights_background)``.
-    min_count : int
-        Fewest electrons and protons for which a bin gets a rejection. Below, the bin has its counts and NaN.
-    level, limit_level : float
-        As in `rejection_curve`.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row for each bin: ``energy_low``, ``energy_high`` (GeV), and the columns of `REJECTION_COLUMNS`. Events
-        outside the edges are counted in ``attrs["n_outside_signal"]`` and ``["n_outside_background"]``, and logged.
-
-    Raises
-    ------
-    ValueError
-        As in `rejection_curve`; if energies do not go with scores, edges do not rise, or with a global threshold no
-        electron is inside the edges.
-    """
-    wanted = _check_efficiencies([efficiency])
-    if threshold not in ("per_bin", "global"):
-        raise ValueError(f"threshold is {threshold!r}; expected 'per_bin' or 'global'")
-    if min_count < 1:
-        raise ValueError(f"min_count is {min_count!r}; expected at least 1 event a bin")
-    edges = check_edges(edges)
-    weights_signal, weights_background = _check_pair(weights)
-    signal = _Binned(scores_signal, energy_signal, weights_signal, edges, "signal")
-    background = _Binned(scores_background, energy_background, weights_background, edges, "background")
-    everything = None
-    if threshold == "global":
-        if not signal.inside.any():
-            raise ValueError(f"no electron is inside {edges[0]:g} to {edges[-1]:g} GeV; a global threshold needs some")
-        everything = signal.sorted(signal.inside)
-
-    rows: list[dict[str, object]] = []
-    for i in range(len(edges) - 1):
-        in_signal, in_background = signal.bins == i, background.bins == i
-        counts = {"n_signal": np.count_nonzero(in_signal), "n_background": np.count_nonzero(in_background)}
-        edge = {"energy_low": edges[i], "energy_high": edges[i + 1]}
-        if min(counts.values()) < min_count:
-            values = {**dict.fromkeys(REJECTION_COLUMNS, np.nan), "efficiency": wanted[0], "is_limit": False, **counts}
-        else:
-            electrons, protons = signal.sorted(in_signal), background.sorted(in_background)
-            row = _table(wanted, everything or electrons, electrons, protons, level, limit_level)
-            values = {name: row[name].iloc[0] for name in REJECTION_COLUMNS}
-        rows.append({**edge, **values})
-    table = pd.DataFrame(rows)
-    for species, sample in (("signal", signal), ("background", background)):
-        outside = int(np.count_nonzero(~sample.inside))
-        table.attrs[f"n_outside_{species}"] = outside
-        if outside:
-            logger.info("%d of %d %s events are outside the bins", outside, len(sample.inside), species)
-    return table
-
-
-def _table(
+def rejections_at(
     wanted: FloatArray,
     reference: SortedScores,
     signal: SortedScores,
@@ -276,32 +183,8 @@ def _rejection(background: SortedScores, thresholds: FloatArray) -> FloatArray:
     return n / k
 
 
-class _Binned:
-    """Scores of one species with the number of the energy bin of each event; -1 outside."""
-
-    def __init__(
-        self,
-        scores: npt.ArrayLike,
-        energies: npt.ArrayLike,
-        weights: npt.ArrayLike | None,
-        edges: FloatArray,
-        name: str,
-    ) -> None:
-        self.name = name
-        self.scores = check_numbers(scores, f"scores of the {name}")
-        if not len(self.scores):
-            raise ValueError(f"there are no scores of the {name}; expected at least one event")
-        energy = check_numbers(energies, f"energies of the {name}", len(self.scores))
-        self.weights = None if weights is None else check_numbers(weights, f"weights of the {name}", len(self.scores))
-        self.bins = bin_numbers(energy, edges)
-        self.inside = self.bins >= 0
-
-    def sorted(self, chosen: npt.NDArray[np.bool_]) -> SortedScores:
-        weights = None if self.weights is None else self.weights[chosen]
-        return SortedScores(self.scores[chosen], self.name, weights)
-
-
-def _check_efficiencies(efficiencies: npt.ArrayLike) -> FloatArray:
+def check_efficiencies(efficiencies: npt.ArrayLike) -> FloatArray:
+    """Return electron efficiencies as an array, or raise `ValueError`: they are above 0 and up to 1."""
     values = check_numbers(np.atleast_1d(np.asarray(efficiencies)), "efficiencies").astype(float)
     if not len(values):
         raise ValueError("there are no efficiencies; expected at least one electron efficiency above 0 and up to 1")
@@ -313,7 +196,8 @@ def _check_efficiencies(efficiencies: npt.ArrayLike) -> FloatArray:
     return values
 
 
-def _check_pair(weights: Weights | None) -> Weights:
+def check_pair(weights: Weights | None) -> Weights:
+    """Return the weights of both species, or raise `ValueError` if they are not a pair."""
     if weights is None:
         return None, None
     if not isinstance(weights, (tuple, list)) or len(weights) != 2:

@@ -21,8 +21,10 @@ from .inputs import (
     inputs_from,
     list_inputs,
 )
-from .labels import label_events
+from .labels import label_columns, label_events
 from .losses import Hinge, Loss, WeightedBCE, list_losses, make_loss
+from .penalties import DistanceCorrelation, list_penalties, make_penalty
+from .planing import Planing, plane
 from .predict import predict
 from .recipes import Recipe, list_recipes, parse_settings, resolve_recipe
 from .rundir import TrainingRun
@@ -40,6 +42,7 @@ __all__ = [
     "BatchLoader",
     "CellInputs",
     "Classifier",
+    "DistanceCorrelation",
     "DivergenceError",
     "EcalDataModule",
     "EcalTask",
@@ -52,6 +55,7 @@ __all__ = [
     "MergedInputs",
     "Outputs",
     "Penalty",
+    "Planing",
     "Recipe",
     "TrackWindowInputs",
     "TrainingError",
@@ -64,14 +68,18 @@ __all__ = [
     "inputs_from",
     "is_first_process",
     "join_scores",
+    "label_columns",
     "label_events",
     "list_inputs",
     "list_losses",
+    "list_penalties",
     "list_recipes",
     "load_network",
     "load_weights",
     "make_loss",
+    "make_penalty",
     "parse_settings",
+    "plane",
     "predict",
     "predict_friends",
     "read_scores",

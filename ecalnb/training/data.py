@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from .batches import BatchLoader, EventSource
 from .errors import TrainingError
 from .inputs import Batch, NeedsColumns, inputs_from
 from .labels import label_columns, label_events
+from .planing import plane
 from .recipes import Recipe
 from .subsets import nested_subset
 
@@ -44,6 +45,8 @@ class EcalDataModule(LightningDataModule):
         Seed of the order of the training events, and of the choice where the recipe takes part of them.
     selection : callable, optional
         Further cut on the event table, for example an :class:`ecalnb.selection.Cut`.
+    columns : sequence of str
+        Columns that training batches have beside those of the inputs, for example for a penalty.
 
     Raises
     ------
@@ -60,6 +63,7 @@ class EcalDataModule(LightningDataModule):
         inputs: NeedsColumns | None = None,
         seed: int = 1,
         selection: Selection | None = None,
+        columns: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.store = store
@@ -67,6 +71,7 @@ class EcalDataModule(LightningDataModule):
         self.inputs: NeedsColumns = inputs or inputs_from(self.recipe.input_settings, store.geometry)
         self.seed = seed
         self.selection = selection
+        self._extra = tuple(name for name in columns if name not in self.inputs.columns)
         self._train: BatchLoader | None = None
         self._resumed: Mapping[str, int] | None = None
         self._choose()
@@ -74,9 +79,9 @@ class EcalDataModule(LightningDataModule):
     def _choose(self) -> None:
         """Find the rows of both samples and their classes."""
         recipe = self.recipe
-        wanted = {"file_id", "entry", *self.inputs.columns, *(label_columns(recipe.labels) or {"label"})}
+        wanted = {"file_id", "entry", *self.inputs.columns, *self._extra, *(label_columns(recipe.labels) or {"label"})}
         windows = {name: recipe.window(name) for name in ("train", "validation")}
-        if any(limit is not None for window in windows.values() for limit in window):
+        if recipe.planing or any(limit is not None for window in windows.values() for limit in window):
             wanted.add("en3d")
         if missing := sorted(wanted - set(self.store.columns)):
             raise TrainingError(f"the event table of the store has no column {', '.join(missing)}")
@@ -112,6 +117,11 @@ class EcalDataModule(LightningDataModule):
         self._take("validation", recipe.validation_events, "validation events")
         for name in self.rows:
             self._check_columns(name)
+        rows = self.rows["train"]
+        self._only_training = {name: table[name].to_numpy(dtype=np.float32)[rows] for name in self._extra}
+        self.planing = plane(table["en3d"].to_numpy()[rows], target[rows] > 0.5) if recipe.planing else None
+        if self.planing is not None:
+            self._only_training["event_weight"] = self.planing.weights.astype(np.float32)
 
     def _take(self, name: str, n_events: int, salt: str) -> None:
         """Keep so many of the events for ``train`` or ``validation``; all for 0."""
@@ -175,11 +185,14 @@ class EcalDataModule(LightningDataModule):
             "selection": describe_selection(self.selection),
             "events": numbers,
             "events_hash": keys.hexdigest(),
+            **({} if self.planing is None else {"planing": self.planing.to_dict()}),
         }
 
     def _loader(self, name: str, batch_size: int, seed: int | None, passes: int = 1) -> BatchLoader:
         rows = self.rows[name]
         columns = {key: values[rows] for key, values in {"target": self.target, **self._columns}.items()}
+        if name == "train":
+            columns |= self._only_training
         place = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         return BatchLoader(self.store, rows, columns, batch_size, seed, *place, passes)
 

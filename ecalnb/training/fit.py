@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
@@ -27,6 +27,7 @@ from .data import EcalDataModule, EventSource, Selection, describe_selection
 from .errors import TrainingError
 from .inputs import inputs_from
 from .losses import make_loss
+from .penalties import make_penalty
 from .recipes import MONITORS, Recipe, resolve_recipe
 from .rundir import (
     TrainingRun,
@@ -55,7 +56,7 @@ def train(
     seed: int = 1,
     resume: bool = True,
     selection: Selection | None = None,
-    penalty: Penalty | None = None,
+    penalty: Penalty | Mapping[str, Any] | None = None,
     device: str = "auto",
     devices: int = 1,
     nodes: int = 1,
@@ -87,8 +88,8 @@ def train(
         Go on with what is in the run directory; otherwise remove it and begin anew.
     selection : callable, optional
         Cut on the event table.
-    penalty : Penalty, optional
-        Added to the training loss.
+    penalty : Penalty or mapping, optional
+        Added to the training loss: the settings of a packaged one, which win over the recipe, or one of your own.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to compute.
     devices, nodes : int
@@ -120,6 +121,8 @@ def train(
     ModelError
         If there is no such model or option.
     """
+    if isinstance(penalty, Mapping):
+        overrides, penalty = {**overrides, "penalty": penalty}, None
     settings = resolve_recipe(recipe, model, overrides)
     if model in METHODS:
         networks_only = {"penalty": penalty, "callbacks": callbacks, "tensorboard": tensorboard}
@@ -175,7 +178,11 @@ def _put_together(
     """Make the data module and the task of a training, and the record of what they are."""
     source = _open(store)
     inputs = inputs_from(settings.input_settings, source.geometry)
-    data = EcalDataModule(source, settings, inputs=inputs, seed=seed, selection=selection)
+    if penalty is not None and settings.penalty:
+        raise TrainingError(f"the recipe has the penalty {settings.penalty} and another is given; expected one")
+    penalty = penalty or make_penalty(settings.penalty)
+    needed = getattr(penalty, "columns", ())
+    data = EcalDataModule(source, settings, inputs=inputs, seed=seed, selection=selection, columns=needed)
     loss = make_loss(settings.loss, *data.counts("train"))
     augmentation = make_augmentation(settings.augmentation, source.geometry, inputs.columns)
     torch.manual_seed(seed)

@@ -54,9 +54,11 @@ class ClassWeights(ABC):
         """Name and weights."""
         return {"name": self.name, **asdict(self)}
 
-    def weights(self, target: torch.Tensor) -> torch.Tensor:
-        """Weight of each event, (n,)."""
-        return target * self.signal_weight + (1 - target) * self.background_weight
+    def weights(self, batch: Batch) -> torch.Tensor:
+        """Weight of each event, (n,): that of its class, times its own where it has one, as with planing."""
+        target = batch["target"]
+        weights = target * self.signal_weight + (1 - target) * self.background_weight
+        return weights * batch["event_weight"] if "event_weight" in batch else weights
 
 
 class WeightedBCE(ClassWeights):
@@ -67,7 +69,7 @@ class WeightedBCE(ClassWeights):
     def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Mean weighted cross-entropy."""
         target = batch["target"]
-        return functional.binary_cross_entropy_with_logits(logits, target, weight=self.weights(target))
+        return functional.binary_cross_entropy_with_logits(logits, target, weight=self.weights(batch))
 
 
 class Hinge(ClassWeights):
@@ -82,7 +84,7 @@ class Hinge(ClassWeights):
     def __call__(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
         """Mean weighted hinge loss."""
         target = batch["target"]
-        return (self.weights(target) * functional.relu(1 - (2 * target - 1) * logits)).mean()
+        return (self.weights(batch) * functional.relu(1 - (2 * target - 1) * logits)).mean()
 
 
 _LOSSES: dict[str, Callable[[float, float], Loss]] = {loss.name: loss for loss in (WeightedBCE, Hinge)}

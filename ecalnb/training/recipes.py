@@ -71,6 +71,11 @@ class Recipe:
         loss also asks for probabilities that are right, which they need not be at energies beyond the training events'.
     augmentation : tuple of str
         Changes that leave the physics alone, drawn for each event of a batch; see :mod:`ecalnb.training.augment`.
+    planing : bool
+        Weight training events so that both species have the same spectrum (:mod:`ecalnb.training.planing`).
+    penalty : dict
+        Name and parameters of an addition to the training loss (:mod:`ecalnb.training.penalties`), for example
+        ``{name = "distance_correlation", weight = 1.0}``.
     batch_norm_events : int
         Training events from which the moments of batch normalisation are computed anew before each validation
         (:mod:`ecalnb.training.batchnorm`); 0 keeps the running means of the training.
@@ -113,6 +118,8 @@ class Recipe:
     tolerance: float = 1e-5
     monitor: str = "val_loss"
     augmentation: tuple[str, ...] = ()
+    planing: bool = False
+    penalty: dict[str, Any] = field(default_factory=dict)
     batch_norm_events: int = 0
     precision: str = "32"
     model_options: dict[str, Any] = field(default_factory=dict)
@@ -165,6 +172,8 @@ def _typed(name: str, kind: str, value: Any) -> Any:
         return float(value)
     if kind == "int" and isinstance(value, int) and not isinstance(value, bool):
         return value
+    if kind == "bool" and isinstance(value, bool):
+        return value
     if kind == "str" and isinstance(value, str):
         return value
     if kind.startswith("tuple"):
@@ -173,7 +182,13 @@ def _typed(name: str, kind: str, value: Any) -> Any:
             return tuple(value)
     if kind.startswith("dict") and isinstance(value, Mapping):
         return dict(value)
-    expected = {"int": "an integer", "str": "text", "tupl": "a list of texts", "dict": "a table"}.get(kind[:4].strip())
+    expected = {
+        "int": "an integer",
+        "str": "text",
+        "tupl": "a list of texts",
+        "dict": "a table",
+        "bool": "true or false",
+    }.get(kind[:4].strip())
     raise TrainingError(f"{name} is {value!r}; expected {expected or 'a number'}")
 
 

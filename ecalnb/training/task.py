@@ -43,7 +43,8 @@ class Outputs:
 class Penalty(Protocol):
     """An addition to the training loss, such as a distance between domains.
 
-    One with weights of its own is a ``torch.nn.Module``; they are trained and saved with those of the model.
+    One with weights of its own is a ``torch.nn.Module``; they are trained and saved with those of the model. One that
+    needs columns of the event table beside those of the inputs names them in ``columns``.
     """
 
     def __call__(self, outputs: Outputs, batch: Batch) -> torch.Tensor:
