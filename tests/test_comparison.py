@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import norm
 
 from ecalnb.metrics import FACTOR_COLUMNS, rejection_curve, rejection_factors
-from ecalnb.metrics.comparison import _replicas
+from ecalnb.metrics.comparison import passed_in_replicas
 
 
 def toy(rng, n=1000, m=4000, separations=(3.0, 2.5), shared=0.7):
@@ -46,7 +46,7 @@ def test_replicas_are_those_of_drawing_events_one_by_one():
     # Rounded, so that scores are equal now and then.
     signal, background = rng.normal(1, 1, (2, 50)).round(1), rng.normal(0, 1, (2, 80)).round(1)
     weights = [rng.uniform(0.5, 2, number) for number in (50, 80)]
-    passed = _replicas(signal, background, *weights, 0.7, 20, np.random.default_rng(4))
+    passed = passed_in_replicas(signal, background, *weights, 0.7, 20, np.random.default_rng(4))
     again = np.random.default_rng(4)
     electrons = again.multinomial(50, np.full(50, 1 / 50), size=20)
     protons = again.multinomial(80, np.full(80, 1 / 80), size=20)

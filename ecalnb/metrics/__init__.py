@@ -7,7 +7,17 @@ judged alike. Interval statistics are those of :mod:`ecalnb.intervals`.
 from ..intervals import clopper_pearson, effective_counts
 from ._bins import merge_bins
 from .binned import rejection_in_bins
+from .calibration import (
+    RELIABILITY_COLUMNS,
+    CalibrationError,
+    Temperature,
+    calibration_error,
+    fit_temperature,
+    reliability,
+)
 from .comparison import FACTOR_COLUMNS, rejection_factors
+from .data_efficiency import DataEfficiency, rejection_against_events
+from .ensembles import EnsembleGain, ensemble_gain
 from .matched import MatchedSample, rejection_table
 from .rejection import REJECTION_COLUMNS, rejection_curve
 from .resolution import RESOLUTION_COLUMNS, EnergyResolution, fit_energy_resolution, resolution_in_bins
@@ -18,24 +28,34 @@ from .width import GaussianCore, QuantileResolution, gaussian_core, quantile_res
 __all__ = [
     "FACTOR_COLUMNS",
     "REJECTION_COLUMNS",
+    "RELIABILITY_COLUMNS",
     "RESOLUTION_COLUMNS",
     "Auc",
+    "CalibrationError",
+    "DataEfficiency",
     "EnergyResolution",
+    "EnsembleGain",
     "GaussianCore",
     "MatchedSample",
     "QuantileResolution",
+    "Temperature",
     "TemplateFit",
+    "calibration_error",
     "clopper_pearson",
     "effective_counts",
+    "ensemble_gain",
     "fit_energy_resolution",
+    "fit_temperature",
     "fit_templates",
     "gaussian_core",
     "merge_bins",
     "quantile_resolution",
+    "rejection_against_events",
     "rejection_curve",
     "rejection_factors",
     "rejection_in_bins",
     "rejection_table",
+    "reliability",
     "resolution_in_bins",
     "roc_auc",
 ]

@@ -18,7 +18,7 @@ import pandas as pd
 from ..intervals import FloatArray, check_level
 from .scores import ROUNDING, SortedScores, check_numbers
 
-__all__ = ["FACTOR_COLUMNS", "rejection_factors"]
+__all__ = ["FACTOR_COLUMNS", "passed_in_replicas", "rejection_factors"]
 
 Name = TypeVar("Name", bound=Hashable)
 Weights = tuple[npt.ArrayLike | None, npt.ArrayLike | None]
@@ -98,7 +98,7 @@ def rejection_factors(
     names = list(scores_signal)
     thresholds = np.array([float(SortedScores(row, "signal", v).threshold(efficiency)) for row in signal])
     passes = background >= thresholds[:, None]
-    passed = _replicas(signal, background, v, w, efficiency, n_replicas, np.random.default_rng(seed))
+    passed = passed_in_replicas(signal, background, v, w, efficiency, n_replicas, np.random.default_rng(seed))
     first = names.index(reference)
     unit = float(w.mean()) / 2
     rows = []
@@ -129,7 +129,7 @@ def _matrix(scores: Mapping[Name, npt.ArrayLike], name: str) -> FloatArray:
     return np.array(rows, dtype=float)
 
 
-def _replicas(
+def passed_in_replicas(
     signal: FloatArray,
     background: FloatArray,
     weights_signal: FloatArray,
@@ -138,7 +138,26 @@ def _replicas(
     n_replicas: int,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Weighted number of protons that pass each model in each replica, (replicas, models)."""
+    """Draw replicas of both samples and count the protons that pass each model.
+
+    Parameters
+    ----------
+    signal, background : array, shape (models, n) and (models, m)
+        Scores of the same electrons and of the same protons.
+    weights_signal, weights_background : array, shape (n,) and (m,)
+        Weights of the events.
+    efficiency : float
+        Electron efficiency, set for each model in each replica.
+    n_replicas : int
+        Number of replicas.
+    rng : numpy.random.Generator
+        Draws them.
+
+    Returns
+    -------
+    array, shape (n_replicas, models)
+        Sum of the weights of the protons that pass.
+    """
     n, m = signal.shape[1], background.shape[1]
     falling = np.argsort(-signal, axis=1)
     order = np.argsort(-background, axis=1)

@@ -8,7 +8,7 @@ from scipy.stats import binom
 
 from ..intervals import FloatArray, effective_counts
 
-__all__ = ["SortedScores", "check_numbers", "threshold_distribution"]
+__all__ = ["SortedScores", "check_numbers", "check_weights", "threshold_distribution"]
 
 # An efficiency of 0.07 of 100 events is 7 events, although 0.07 * 100 > 7 in floating point.
 ROUNDING = 1e-12
@@ -48,6 +48,23 @@ def check_numbers(values: npt.ArrayLike, name: str, length: int | None = None) -
     return array
 
 
+def check_weights(weights: npt.ArrayLike, name: str, length: int) -> FloatArray:
+    """Return the weights of the events of a sample, or say in one sentence what is wrong with them.
+
+    Raises
+    ------
+    ValueError
+        If they are not `length` finite numbers, one is negative, or all are zero.
+    """
+    w = check_numbers(weights, f"weights of the {name}", length).astype(float)
+    if not np.isfinite(w).all() or w.min() < 0:
+        wrong = w[~np.isfinite(w) | (w < 0)][0]
+        raise ValueError(f"a weight of the {name} is {wrong:g}; expected finite weights that are not negative")
+    if not w.any():
+        raise ValueError(f"all weights of the {name} are zero; expected at least one positive weight")
+    return w
+
+
 class SortedScores:
     """Scores of one species in rising order, with the weights summed from the top.
 
@@ -75,12 +92,7 @@ class SortedScores:
             self.scores = np.sort(values)
             self.total, self.total2 = float(len(values)), float(len(values))
         else:
-            w = check_numbers(weights, f"weights of the {name}", len(values)).astype(float)
-            if not np.isfinite(w).all() or w.min() < 0:
-                wrong = w[~np.isfinite(w) | (w < 0)][0]
-                raise ValueError(f"a weight of the {name} is {wrong:g}; expected finite weights that are not negative")
-            if not w.any():
-                raise ValueError(f"all weights of the {name} are zero; expected at least one positive weight")
+            w = check_weights(weights, name, len(values))
             order = np.argsort(values)
             self.scores = values[order]
             # Sums over all events from position i to the top; the last entry, 0, is that of no event.
