@@ -58,12 +58,14 @@ def test_a_power_law_is_found_with_its_error():
 
 
 def test_intervals_of_the_points_hold_the_spread_of_the_seeds():
-    def width(spread):
+    def widths(spread):
         points = rejection_against_events(*toy(spread=spread, seeds=5), n_replicas=300).points
-        return np.log(points["high"] / points["low"]).mean() / 2
+        return np.log(points["high"] / points["low"]) / 2, points["spread"]
 
-    assert width(0.0) < width(1.0)
-    assert width(1.0) == pytest.approx(np.hypot(width(0.0), 1 / np.sqrt(5)), rel=0.35)
+    (statistical, _), (total, spread) = widths(0.0), widths(0.6)
+    expected = np.hypot(statistical, spread / np.sqrt(5))
+    assert (total / expected).mean() == pytest.approx(1, abs=0.3)
+    assert total.mean() > 1.5 * statistical.mean()
 
 
 def test_what_is_no_power_law_is_said():

@@ -7,6 +7,7 @@
 from ._runtime import is_first_process
 from .batches import BatchLoader, EventSource
 from .data import EcalDataModule
+from .data_efficiency import nested_sizes, score_runs, train_on_subsets
 from .errors import DivergenceError, TrainingError
 from .export import export_onnx, to_onnx
 from .fit import train
@@ -78,6 +79,7 @@ __all__ = [
     "load_weights",
     "make_loss",
     "make_penalty",
+    "nested_sizes",
     "parse_settings",
     "plane",
     "predict",
@@ -86,8 +88,10 @@ __all__ = [
     "resolve_recipe",
     "save_weights",
     "scan_learning_rate",
+    "score_runs",
     "titles",
     "to_onnx",
     "train",
+    "train_on_subsets",
     "write_scores",
 ]
