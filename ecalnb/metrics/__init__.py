@@ -17,6 +17,8 @@ from .calibration import (
 )
 from .comparison import FACTOR_COLUMNS, rejection_factors
 from .data_efficiency import DataEfficiency, rejection_against_events
+from .distance_correlation import DistanceCorrelation, distance_correlation
+from .energy_dependence import EfficiencySpread, efficiency_spread, energy_correlation, score_profile
 from .ensembles import EnsembleGain, ensemble_gain
 from .matched import MatchedSample, rejection_table
 from .rejection import REJECTION_COLUMNS, rejection_curve
@@ -33,6 +35,8 @@ __all__ = [
     "Auc",
     "CalibrationError",
     "DataEfficiency",
+    "DistanceCorrelation",
+    "EfficiencySpread",
     "EnergyResolution",
     "EnsembleGain",
     "GaussianCore",
@@ -42,7 +46,10 @@ __all__ = [
     "TemplateFit",
     "calibration_error",
     "clopper_pearson",
+    "distance_correlation",
     "effective_counts",
+    "efficiency_spread",
+    "energy_correlation",
     "ensemble_gain",
     "fit_energy_resolution",
     "fit_temperature",
@@ -58,4 +65,5 @@ __all__ = [
     "reliability",
     "resolution_in_bins",
     "roc_auc",
+    "score_profile",
 ]

@@ -21,7 +21,7 @@ from scipy.stats import chi2 as chi2_distribution
 
 from ..intervals import FloatArray
 from ._bins import bin_numbers, check_edges
-from .scores import check_numbers
+from .scores import check_numbers, check_weights
 from .width import FEWEST_FOR_CORE, ONE_SIGMA, gaussian_core, quantile_resolution
 
 __all__ = ["RESOLUTION_COLUMNS", "EnergyResolution", "fit_energy_resolution", "resolution_in_bins"]
@@ -33,14 +33,14 @@ Kind = Literal["core", "central", "shortest"]
 RESOLUTION_COLUMNS = {
     "energy_low": "lower edge of the bin of true energy, GeV",
     "energy_high": "upper edge of the bin of true energy, GeV",
-    "energy": "mean true energy of the events of the bin, GeV",
+    "energy": "mean true energy of the events of the bin, by weight, GeV",
     "n": "events of the bin with a reconstructed energy",
     "n_undefined": "events of the bin without one (NaN)",
     "bias": "mean of the core, or median, of reconstructed over true energy, minus 1",
     "bias_error": "standard error of the bias",
     "resolution": "sigma of the core, or half-width of the interval, over the mean or median: sigma(E)/E",
     "resolution_error": "standard error of the resolution",
-    "fraction": "fraction of the events inside the window or interval",
+    "fraction": "fraction of the events inside the window or interval, by weight",
     "p_value": "goodness of fit of the core; NaN for intervals",
     "reason": "why there is no resolution; empty where there is one",
 }
@@ -52,6 +52,7 @@ def resolution_in_bins(
     reconstructed: npt.ArrayLike,
     edges: npt.ArrayLike,
     *,
+    weights: npt.ArrayLike | None = None,
     kind: Kind = "core",
     min_count: int = 50,
     n_sigma: float = 2.0,
@@ -66,6 +67,8 @@ def resolution_in_bins(
     edges : array_like, shape (bins + 1,)
         Edges of the bins of true energy, GeV, rising. The upper edge belongs to the next bin, and to the last bin
         itself.
+    weights : array_like, shape (n,), optional
+        Weights of the events.
     kind : {"core", "central", "shortest"}
         Gaussian core, or half-width of the central or the shortest 68.27 % interval.
     min_count : int
@@ -99,7 +102,10 @@ def resolution_in_bins(
             f"reconstructed energies have shape {estimate.shape}; expected {energy.shape}, as the true ones"
         )
     edges = check_edges(edges)
+    own = None if weights is None else check_weights(weights, "events", len(energy))
     bins, known = bin_numbers(energy, edges), ~np.isnan(estimate)
+    if own is not None:
+        known &= own > 0
     generator = np.random.default_rng(seed)
     rows = []
     for i in range(len(edges) - 1):
@@ -108,16 +114,17 @@ def resolution_in_bins(
             **dict.fromkeys(RESOLUTION_COLUMNS, np.nan),
             "energy_low": edges[i],
             "energy_high": edges[i + 1],
-            "energy": energy[inside].mean() if inside.any() else np.nan,
+            "energy": np.average(energy[inside], weights=_some(own, inside)) if inside.any() else np.nan,
             "n": np.count_nonzero(inside),
-            "n_undefined": np.count_nonzero((bins == i) & ~known),
+            "n_undefined": np.count_nonzero((bins == i) & np.isnan(estimate)),
             "reason": "",
         }
         if np.count_nonzero(inside) < min_count:
             row["reason"] = f"{np.count_nonzero(inside)} events, fewer than {min_count}"
         else:
             try:
-                row |= _bias_and_resolution(estimate[inside] / energy[inside], kind, n_sigma, generator)
+                ratio = estimate[inside] / energy[inside]
+                row |= _bias_and_resolution(ratio, _some(own, inside), kind, n_sigma, generator)
             except ValueError as error:
                 row["reason"] = str(error)
         if row["reason"]:
@@ -130,15 +137,19 @@ def resolution_in_bins(
     return table
 
 
+def _some(weights: FloatArray | None, chosen: npt.NDArray[np.bool_]) -> FloatArray | None:
+    return None if weights is None else weights[chosen]
+
+
 def _bias_and_resolution(
-    ratio: FloatArray, kind: Kind, n_sigma: float, generator: np.random.Generator
+    ratio: FloatArray, weights: FloatArray | None, kind: Kind, n_sigma: float, generator: np.random.Generator
 ) -> dict[str, object]:
     if kind == "core":
-        core = gaussian_core(ratio, n_sigma=n_sigma)
+        core = gaussian_core(ratio, weights, n_sigma=n_sigma)
         centre, centre_error, width, width_error = core.mean, core.mean_error, core.sigma, core.sigma_error
-        more = {"fraction": core.n_window / core.n, "p_value": core.p_value}
+        more = {"fraction": core.fraction, "p_value": core.p_value}
     else:
-        quantiles = quantile_resolution(ratio, interval=kind, seed=generator)
+        quantiles = quantile_resolution(ratio, weights, interval=kind, seed=generator)
         centre, centre_error = quantiles.median, quantiles.median_error
         width, width_error = quantiles.half_width, quantiles.error
         more = {"fraction": ONE_SIGMA}

@@ -15,9 +15,9 @@ from iminuit import Minuit
 from iminuit.cost import Template
 from scipy.stats import chi2 as chi2_distribution
 
-from ..intervals import FloatArray, clopper_pearson
+from ..intervals import FloatArray, clopper_pearson, effective_counts
 from ._bins import check_edges
-from .scores import check_numbers
+from .scores import check_numbers, check_weights
 
 __all__ = ["TemplateFit", "fit_templates"]
 
@@ -39,6 +39,8 @@ class TemplateFit:
         ends at 0 or 1.
     p_value : float
         Goodness of the fit.
+    background_squares : array, shape (bins,)
+        Sums of the squared weights of the background template; its content without weights.
     """
 
     edges: FloatArray
@@ -49,6 +51,7 @@ class TemplateFit:
     low: float
     high: float
     p_value: float
+    background_squares: FloatArray
 
     def purity(self, below: float | None = None) -> tuple[float, float, float]:
         """Share of the signal among the events below an edge, or among all, and the ends of an interval.
@@ -68,8 +71,9 @@ class TemplateFit:
             if not len(matches):
                 raise ValueError(f"{below!r} is not the upper edge of a bin; expected one of {self.edges[1:].tolist()}")
             stop = int(matches[0]) + 1
-        passed, total = self.background[:stop].sum(), self.background.sum()
-        signal, background = self.signal[:stop].sum() / self.signal.sum(), passed / total
+        content, squares = self.background, self.background_squares
+        passed, total = effective_counts(content[:stop].sum(), squares[:stop].sum(), content.sum(), squares.sum())
+        signal, background = self.signal[:stop].sum() / self.signal.sum(), content[:stop].sum() / content.sum()
         fewest, most = clopper_pearson(passed, total, 0.68) if stop < len(self.counts) else (1.0, 1.0)
         ends = (self.background_fraction, background), (self.high, most), (self.low, fewest)
         value, low, high = (float((1 - share) * signal / ((1 - share) * signal + share * part)) for share, part in ends)
@@ -77,12 +81,18 @@ class TemplateFit:
 
 
 def fit_templates(
-    values: npt.ArrayLike, signal: npt.ArrayLike, background: npt.ArrayLike, edges: npt.ArrayLike
+    values: npt.ArrayLike,
+    signal: npt.ArrayLike,
+    background: npt.ArrayLike,
+    edges: npt.ArrayLike,
+    *,
+    weights: tuple[npt.ArrayLike | None, npt.ArrayLike | None, npt.ArrayLike | None] = (None, None, None),
 ) -> TemplateFit:
     """Fit the shapes of signal and background to data, in the proportion that fits best.
 
     The likelihood is that of Poisson counts with templates of finite statistics, in the approximation of H. Dembinski
-    and A. Abdelmotteleb (Eur. Phys. J. C 82 (2022) 1043), by iminuit; the interval is that of MINOS.
+    and A. Abdelmotteleb (Eur. Phys. J. C 82 (2022) 1043), by iminuit; the interval is that of MINOS. With weights the
+    counts are scaled Poisson (G. Bohm and G. Zech, Nucl. Instr. Meth. A 748 (2014) 1).
 
     Parameters
     ----------
@@ -92,6 +102,8 @@ def fit_templates(
         The variable of events of either kind.
     edges : array_like, shape (bins + 1,)
         Edges of the bins, rising. The last bin holds its upper edge; events outside are not used.
+    weights : tuple of array_like or None
+        Weights of the data, the signal and the background; None for events of equal weight.
 
     Returns
     -------
@@ -106,14 +118,21 @@ def fit_templates(
     """
     bins = check_edges(edges)
     samples = {"the data": values, "the signal template": signal, "the background template": background}
-    contents = []
-    for name, sample in samples.items():
-        content = np.histogram(check_numbers(sample, name), bins)[0].astype(float)
+    contents, squares = [], []
+    for (name, sample), own in zip(samples.items(), weights, strict=True):
+        numbers = check_numbers(sample, name)
+        w = np.ones(len(numbers)) if own is None else check_weights(own, name.removeprefix("the "), len(numbers))
+        content, square = (np.histogram(numbers, bins, weights=power)[0] for power in (w, w**2))
         if not content.sum():
             raise ValueError(f"{name} has no event between {bins[0]:g} and {bins[-1]:g}")
         contents.append(content)
+        squares.append(square)
     counts, *kinds = contents
-    cost = Template(counts, bins, kinds)
+    if all(own is None for own in weights):
+        cost = Template(counts, bins, kinds)
+    else:
+        with_variances = [np.column_stack(pair) for pair in zip(contents, squares, strict=True)]
+        cost = Template(with_variances[0], bins, with_variances[1:])
 
     def loss(n: float, share: float) -> float:
         return float(cost(n * (1 - share), n * share))
@@ -135,4 +154,5 @@ def fit_templates(
         low=share + errors.lower if errors.lower_valid else 0.0,
         high=share + errors.upper if errors.upper_valid else 1.0,
         p_value=float(chi2_distribution.sf(minuit.fval, cost.ndata - 2)),
+        background_squares=squares[2],
     )

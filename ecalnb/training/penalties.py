@@ -29,8 +29,8 @@ class DistanceCorrelation:
     It is zero only where the two are independent (G. Kasieczka and D. Shih, Phys. Rev. Lett. 125 (2020) 122001, eq. 4).
     They penalise the background alone; here it is the mean over both species, because electrons set the threshold.
     Instead of their estimate, which for independent quantities is about 1 / n, that without bias is taken
-    (G. Székely and M. Rizzo, Annals of Statistics 42 (2014) 2382, eq. 3.2), for batches are small. The weights of planing
-    count.
+    (G. Székely and M. Rizzo, Annals of Statistics 42 (2014) 2382, eq. 3.2), for batches are small. The weights of
+    planing count.
 
     Parameters
     ----------
