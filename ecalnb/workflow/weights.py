@@ -156,19 +156,32 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
     """
     path = folder / f"{training.name}.safetensors"
     tensors = load_file(run.weights)
-    half = {name: tensor.half() if tensor.numel() >= LARGE else tensor for name, tensor in tensors.items()}
+    stored, change = _rounded(run, tensors, store)
     info = {
         **{key: value for key, value in run.info.items() if key not in ("format", "environment")},
         "dataset": {"name": training.dataset, "scale": training.scale, "simulation": _simulations(training)},
         "training": run.info["environment"],
-        "precision": {"stored": "float16", "largest score change": _largest_change(run, half, store)},
+        "precision": {"stored": "float16" if change else "float32", "largest score change": change},
     }
-    if info["precision"]["largest score change"] >= LARGEST_CHANGE:
-        info["precision"]["stored"], half = "float32", tensors
     folder.mkdir(parents=True, exist_ok=True)
-    save_weights(path, half, info)
+    save_weights(path, stored, info)
     log.info("%s: %s, %.1f MB", path, info["precision"], path.stat().st_size / 1e6)
     return path
+
+
+def _rounded(
+    run: TrainingRun, tensors: dict[str, torch.Tensor], store: Store
+) -> tuple[dict[str, torch.Tensor], float]:
+    """Round large tensors to half precision, without the smallest of them while a score moves too much."""
+    names = sorted(
+        (name for name, tensor in tensors.items() if tensor.numel() >= LARGE), key=lambda name: tensors[name].numel()
+    )
+    while names:
+        half = {name: tensor.half() if name in names else tensor for name, tensor in tensors.items()}
+        if (change := _largest_change(run, half, store)) < LARGEST_CHANGE:
+            return half, change
+        names.pop(0)
+    return tensors, 0.0
 
 
 def _simulations(training: PackagedTraining) -> dict[str, Any]:
