@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from ecalnb.metrics import ensemble_gain, rejection_against_events, rejection_curve, roc_auc
+from ecalnb.metrics import DataEfficiency, ensemble_gain, rejection_against_events, rejection_curve, roc_auc
 from ecalnb.metrics.data_efficiency import FIT_COLUMNS, POINT_COLUMNS
 
 EVENTS = [100, 400, 1600, 6400]
@@ -109,6 +111,16 @@ def test_no_proton_left_is_a_limit_and_not_fitted():
     assert np.isinf(result.points["rejection"]).all()
     assert result.points["low"].between(100, 131).all()  # 300 / 2.3, less what the threshold adds
     assert result.fits.empty
+
+
+@pytest.mark.parametrize("arguments", [{}, {"m": 300, "scale": 1e7, "exponent": 0, "seeds": 1}])
+def test_results_survive_json(arguments):
+    runs, signal, background = toy(**arguments)
+    result = rejection_against_events(runs.assign(path="/somewhere"), signal, background, n_replicas=100)
+    again = DataEfficiency.from_dict(json.loads(json.dumps(result.to_dict(), allow_nan=False)))
+    pd.testing.assert_frame_equal(again.runs, result.runs.drop(columns="path"), check_dtype=False)
+    pd.testing.assert_frame_equal(again.points, result.points, check_dtype=False)
+    pd.testing.assert_frame_equal(again.fits, result.fits, check_dtype=False)
 
 
 def test_one_seed_makes_points_without_a_spread_and_no_fit():

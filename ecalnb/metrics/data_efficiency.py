@@ -15,8 +15,10 @@ Power law
 
 from __future__ import annotations
 
+import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -82,6 +84,19 @@ class DataEfficiency:
     runs: pd.DataFrame = field(repr=False)
     points: pd.DataFrame
     fits: pd.DataFrame
+
+    def to_dict(self) -> dict[str, list[dict[str, Any]]]:
+        """Return the tables as plain values that JSON holds, without the folders of the runs."""
+        tables = {"runs": self.runs.drop(columns="path", errors="ignore"), "points": self.points, "fits": self.fits}
+        return {name: json.loads(table.to_json(orient="records")) for name, table in tables.items()}
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> DataEfficiency:
+        """Read what `to_dict` made."""
+        runs, points, fits = (pd.DataFrame(content[name]) for name in ("runs", "points", "fits"))
+        for table in (runs, points):  # JSON knows no infinity
+            table[["rejection", "high"]] = table[["rejection", "high"]].astype(float).fillna(np.inf)
+        return cls(runs, points.astype({"spread": float}), fits.reindex(columns=list(FIT_COLUMNS)))
 
 
 def rejection_against_events(

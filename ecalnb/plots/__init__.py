@@ -5,8 +5,10 @@ One function a figure: it draws into an ``ax``, labels its axes with units and r
 """
 
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
+from .calibration import reliability
 from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_distribution
 from .comparison import factor_rows, model_style, rejection_rows
+from .data_efficiency import rejection_against_events
 from .flight import template_fit
 from .judges import auc_against, auc_dependence, auc_overview, judge_scores
 from .learning_rates import learning_rates
@@ -37,9 +39,11 @@ __all__ = [
     "model_style",
     "profile_comparison",
     "quantity_differences",
+    "rejection_against_events",
     "rejection_curve",
     "rejection_in_bins",
     "rejection_rows",
+    "reliability",
     "save",
     "score_distribution",
     "source_label",
