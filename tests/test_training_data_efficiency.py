@@ -117,7 +117,7 @@ def test_trees_take_each_event_once(store: Store, tmp_path: Path) -> None:
     [
         ({"sizes": []}, r"sizes are \[\]"),
         ({"seeds": [1, 1]}, r"seeds are \[1, 1\]"),
-        ({"passes": 3}, "passes is set by the study"),
+        ({"train_events": 3}, "train_events is set by the study"),
         ({"sizes": [10_000]}, "train_events is 10000"),
     ],
 )

@@ -64,15 +64,28 @@ def test_the_data_module_takes_the_events_asked_for(store: Store) -> None:
     assert set(some.rows["train"]) < set(larger.rows["train"])
 
 
-def test_passes_make_an_epoch_of_few_events_as_long_as_one_of_many(store: Store) -> None:
-    data = EcalDataModule(store, Recipe(train_events=50, batch_size=20, passes=4))
+@pytest.mark.parametrize("epoch_events", [0, 20, 49, 50, 51, 200])
+def test_epochs_are_parts_of_one_sequence_that_takes_all_events_alike(store: Store, epoch_events: int) -> None:
+    data = EcalDataModule(store, Recipe(train_events=50, batch_size=20, epoch_events=epoch_events))
     loader = data.train_dataloader()
-    assert len(loader) == 10
-    order = loader.order(3)
-    assert all(sorted(order[start : start + 50]) == list(range(50)) for start in range(0, 200, 50))
-    assert list(order[:50]) != list(order[50:100])
-    once = BatchLoader(store, data.rows["train"], {}, 20, seed=1)
-    np.testing.assert_array_equal(once.order(3), order[:50])
+    length = epoch_events or 50
+    assert len(loader) == -(-length // 20)
+    sequence = np.concatenate([loader.order(epoch) for epoch in range(10)])
+    assert len(sequence) == 10 * length
+    plain = BatchLoader(store, data.rows["train"], {}, 20, seed=1)
+    expected = np.concatenate([plain.order(number) for number in range(-(-len(sequence) // 50))])
+    np.testing.assert_array_equal(sequence, expected[: len(sequence)])
+
+
+def test_a_training_of_short_epochs_goes_on_in_their_middle(store: Store, tmp_path: Path) -> None:
+    """Two epochs of half the events, stopped after the first, see what one of all events sees."""
+    settings = {**SETTINGS, "train_events": 96, "epoch_events": 48, "validation_events": 50}
+    train(store, output=tmp_path / "run", **{**settings, "max_epochs": 1})
+    run = train(store, output=tmp_path / "run", **{**settings, "max_epochs": 2})
+    assert list(run.history["step"]) == [3, 6]
+    whole = train(store, output=tmp_path / "whole", **{**settings, "max_epochs": 1, "epoch_events": 96})
+    assert run.history["train_loss"].mean() == pytest.approx(whole.history["train_loss"][0], rel=1e-5)
+    assert run.history["val_loss"].iloc[-1] == pytest.approx(whole.history["val_loss"][0], rel=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +101,7 @@ def test_impossible_choices_are_refused(store: Store, settings: dict[str, Any], 
         EcalDataModule(store, Recipe(**settings))
 
 
-@pytest.mark.parametrize("settings", [{"train_events": -1}, {"passes": 0}, {"validation_events": 2.5}])
+@pytest.mark.parametrize("settings", [{"train_events": -1}, {"epoch_events": -5}, {"validation_events": 2.5}])
 def test_senseless_settings_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(TrainingError, match=next(iter(settings))):
         Recipe(**settings)
@@ -98,11 +111,11 @@ def test_a_run_from_before_a_setting_existed_goes_on_with_its_default(store: Sto
     settings = {**SETTINGS, "max_epochs": 1}
     run = train(store, output=tmp_path / "run", **settings)
     config = json.loads((run.path / "config.json").read_text())
-    for name in ("train_events", "passes"):
+    for name in ("train_events", "epoch_events"):
         del config["recipe"][name]
     (run.path / "config.json").write_text(json.dumps(config))
     again = train(store, output=tmp_path / "run", **{**settings, "max_epochs": 2})
     assert list(again.history["epoch"]) == [0, 1]
-    with pytest.raises(TrainingError, match="passes = 1, not 2"):
-        train(store, output=tmp_path / "run", **{**settings, "max_epochs": 2, "passes": 2})
+    with pytest.raises(TrainingError, match="epoch_events = 0, not 20"):
+        train(store, output=tmp_path / "run", **{**settings, "max_epochs": 2, "epoch_events": 20})
     assert TrainingRun.load(tmp_path / "run").config["recipe"]["train_events"] == 0

@@ -70,8 +70,9 @@ class BatchLoader:
         Shuffle anew in each epoch, by this seed; in the order of `rows` without one.
     process, processes : int
         Number of this process, from 0, and of all that take part.
-    passes : int
-        How often an epoch goes through all events, shuffled anew each time.
+    epoch_events : int
+        Events in an epoch; each once for 0. Epochs are parts of one sequence that goes through all events again and
+        again, shuffled anew each time.
 
     Raises
     ------
@@ -88,19 +89,20 @@ class BatchLoader:
         seed: int | None = None,
         process: int = 0,
         processes: int = 1,
-        passes: int = 1,
+        epoch_events: int = 0,
     ) -> None:
         self.store = store
         self.rows = np.asarray(rows, dtype=np.int64)
         self.columns = {name: np.array(values, dtype=np.float32) for name, values in columns.items()}
         self.seed = seed
         self.process, self.processes = process, processes
-        self.passes = passes
-        events = len(self.rows) * passes
-        batches = processes * -(-events // (batch_size * processes))
-        if processes > 1 and events < batches:
-            raise TrainingError(f"{events} events in batches of {batch_size} are too few for {processes} processes")
-        self.borders = np.linspace(0, events, batches + 1).astype(np.int64)
+        self.events = epoch_events or len(self.rows)
+        batches = processes * -(-self.events // (batch_size * processes))
+        if processes > 1 and self.events < batches:
+            raise TrainingError(
+                f"{self.events} events in batches of {batch_size} are too few for {processes} processes"
+            )
+        self.borders = np.linspace(0, self.events, batches + 1).astype(np.int64)
         self.epoch = 0
         self.batches_done = 0
 
@@ -109,10 +111,12 @@ class BatchLoader:
 
     def order(self, epoch: int) -> npt.NDArray[np.int64]:
         """Positions in `rows` in the order in which an epoch takes them."""
+        start, n = epoch * self.events, len(self.rows)
         if self.seed is None:
-            return np.tile(np.arange(len(self.rows)), self.passes)
-        rng = np.random.default_rng((self.seed, epoch))
-        return np.concatenate([rng.permutation(len(self.rows)) for _ in range(self.passes)])
+            return np.arange(start, start + self.events) % n
+        passes = range(start // n, (start + self.events - 1) // n + 1)
+        sequence = np.concatenate([np.random.default_rng((self.seed, number)).permutation(n) for number in passes])
+        return sequence[start - passes[0] * n :][: self.events]
 
     def __iter__(self) -> Iterator[Batch]:
         if self.batches_done >= len(self):

@@ -188,17 +188,17 @@ class EcalDataModule(LightningDataModule):
             **({} if self.planing is None else {"planing": self.planing.to_dict()}),
         }
 
-    def _loader(self, name: str, batch_size: int, seed: int | None, passes: int = 1) -> BatchLoader:
+    def _loader(self, name: str, batch_size: int, seed: int | None, epoch_events: int = 0) -> BatchLoader:
         rows = self.rows[name]
         columns = {key: values[rows] for key, values in {"target": self.target, **self._columns}.items()}
         if name == "train":
             columns |= self._only_training
         place = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
-        return BatchLoader(self.store, rows, columns, batch_size, seed, *place, passes)
+        return BatchLoader(self.store, rows, columns, batch_size, seed, *place, epoch_events)
 
     def train_dataloader(self) -> BatchLoader:
         """Shuffled batches of the training events."""
-        self._train = self._loader("train", self.recipe.batch_size, self.seed, self.recipe.passes)
+        self._train = self._loader("train", self.recipe.batch_size, self.seed, self.recipe.epoch_events)
         if self._resumed is not None:
             self._train.load_state_dict(self._resumed)
         return self._train

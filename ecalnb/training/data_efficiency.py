@@ -1,9 +1,9 @@
 """How many events a model needs: the same training on nested parts of the training events.
 
-All trainings of a study make about the same number of gradient steps between two validations, and at most the same
-number in all: an epoch goes through few events several times. So what differs is how many different events a model has
-seen, and not how long it has been trained. Which epoch is the best, and when to stop, is decided on the same validation
-events for all.
+All trainings of a study make the same number of gradient steps between two validations, and at most the same number in
+all: an epoch goes through few events several times, and through a part of many. So what differs is how many different
+events a model has seen, and not how long it has been trained. Which epoch is the best, and when to stop, is decided on
+the same validation events for all.
 
 Each training is a run directory. A study that was stopped goes on where it was.
 """
@@ -23,7 +23,6 @@ from .data import Selection
 from .errors import TrainingError
 from .fit import train
 from .predict import predict
-from .recipes import Recipe
 from .rundir import TrainingRun
 from .scores import read_scores
 
@@ -36,7 +35,7 @@ RUN_COLUMNS = {
     "model": "the architecture",
     "events": "training events, of both classes together",
     "seed": "seed of the training and of the choice of its events",
-    "passes": "how often an epoch goes through them",
+    "passes": "how often each event was seen, on average; of a BDT, once for all trees",
     "epochs": "epochs trained",
     "steps": "gradient steps; of a BDT, trees",
     "best_epoch": "epoch whose weights are kept",
@@ -92,8 +91,7 @@ def train_on_subsets(
     seeds : sequence of int
         Seeds; each number of events is trained on once with each. All sizes come first with the first seed.
     epoch_events : int
-        Training events that an epoch goes through, repetitions included; the largest of `sizes` unless told. Trees take
-        each event once.
+        Training events in an epoch, repetitions included; the largest of `sizes` unless told. Trees know no epochs.
     **settings
         Arguments of :func:`ecalnb.training.train`, and settings that win over the recipe.
 
@@ -110,28 +108,28 @@ def train_on_subsets(
     for name, values in (("sizes", sizes), ("seeds", seeds)):
         if not values or len(set(values)) < len(values):
             raise TrainingError(f"{name} are {list(values)}; expected one or more, each once")
-    for name in ("train_events", "passes", "seed"):
+    for name in ("train_events", "seed"):
         if name in settings:
             raise TrainingError(f"{name} is set by the study; leave it out")
-    whole = epoch_events or max(sizes)
+    epochs = {} if model in METHODS else {"epoch_events": epoch_events or max(sizes)}
     rows = []
     for seed in seeds:
         for events in sizes:
             name = f"{model}.{events}.seed{seed}"
             log.info("%s (%d of %d)", name, len(rows) + 1, len(sizes) * len(seeds))
-            passes = {} if model in METHODS else {"passes": max(1, round(whole / events))}
-            run = train(store, model, Path(output) / name, seed=seed, train_events=events, **passes, **settings)
+            run = train(store, model, Path(output) / name, seed=seed, train_events=events, **epochs, **settings)
             rows.append(_row(name, model, events, seed, run))
     return pd.DataFrame(rows, columns=list(RUN_COLUMNS))
 
 
 def _row(name: str, model: str, events: int, seed: int, run: TrainingRun) -> dict[str, Any]:
+    epoch_events = run.info["recipe"].get("epoch_events", 0)
     return {
         "run": name,
         "model": model,
         "events": events,
         "seed": seed,
-        "passes": Recipe(**run.info["recipe"]).passes,
+        "passes": len(run.history) * epoch_events / events if epoch_events else 1.0,
         "epochs": len(run.history),
         "steps": int(run.history["step"].max()),
         "best_epoch": int(run.best["epoch"]),

@@ -54,9 +54,10 @@ class Recipe:
         the validation events are the same for all. 0 takes all.
     batch_size : int
         Largest number of events in a training batch; batches of an epoch differ by one event at most.
-    passes : int
-        How often an epoch goes through the training events. With more than one, few events make as many steps between
-        two validations as many do.
+    epoch_events : int
+        Training events in an epoch, which ends with a validation; 0 takes each once. Of more than there are, each is
+        taken several times, so that few events make as many steps as many do; fewer are a part, and the next epoch goes
+        on with the others.
     optimiser : str
         ``adam`` or ``adamw``.
     learning_rate, weight_decay : float
@@ -108,7 +109,7 @@ class Recipe:
     train_events: int = 0
     validation_events: int = 0
     batch_size: int = 128
-    passes: int = 1
+    epoch_events: int = 0
     optimiser: str = "adam"
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
@@ -127,10 +128,17 @@ class Recipe:
     def __post_init__(self) -> None:
         for setting in fields(self):
             object.__setattr__(self, setting.name, _typed(setting.name, str(setting.type), getattr(self, setting.name)))
-        for name in ("batch_size", "passes", "learning_rate", "max_epochs", "patience"):
+        for name in ("batch_size", "learning_rate", "max_epochs", "patience"):
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; expected a positive number")
-        for name in ("train_events", "validation_events", "weight_decay", "tolerance", "batch_norm_events"):
+        for name in (
+            "train_events",
+            "validation_events",
+            "epoch_events",
+            "weight_decay",
+            "tolerance",
+            "batch_norm_events",
+        ):
             if not getattr(self, name) >= 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; expected zero or a positive number")
         for low, high in (self.window("train"), self.window("validation")):
