@@ -44,7 +44,7 @@ def seeds(n):
 class TestEngine:
     def test_cells_follow_the_track_in_both_views(self):
         tracks = straight(6, x=150.0, y=-100.0, inclination=0.4, azimuth=0.8)
-        images, _ = run_geant4(11, np.full(6, 5.0), tracks, seeds(6), Geant4Settings(homogenised=True))
+        images, *_ = run_geant4(11, np.full(6, 5.0), tracks, seeds(6), Geant4Settings(homogenised=True))
         energy = images.sum(axis=0)
         centroid = (energy * AMS.cell_centers()).sum(axis=1) / energy.sum(axis=1)
         late = slice(2, 14)  # with enough energy
@@ -53,7 +53,7 @@ class TestEngine:
     def test_swapped_views_exchange_the_layers(self):
         tracks = straight(3, x=150.0)
         settings = Geant4Settings(homogenised=True)
-        images, _ = run_geant4(11, np.full(3, 5.0), tracks, seeds(3), settings, AMS.swap_views())
+        images, *_ = run_geant4(11, np.full(3, 5.0), tracks, seeds(3), settings, AMS.swap_views())
         peak = images.sum(axis=0).argmax(axis=1)
         at_x = [layer for layer in range(4, 12) if AMS.swap_views().views[layer] == "x"]
         assert (abs(peak[at_x] - AMS.cell_at(150.0)) <= 1).all()
@@ -66,7 +66,7 @@ class TestEngine:
             assert sums.mean() == pytest.approx(10, abs=4 * 0.4 / np.sqrt(n))
 
     def test_muon_leaves_a_line_of_minimum_ionisation(self):
-        images, _ = run_geant4(13, np.full(5, 2.0), straight(5, x=4.5, y=4.5), seeds(5), Geant4Settings())
+        images, *_ = run_geant4(13, np.full(5, 2.0), straight(5, x=4.5, y=4.5), seeds(5), Geant4Settings())
         on_track = images[:, :, 36]
         # PHYSICS: about 9.2 MeV a layer on the scale of images.
         assert np.median(on_track[on_track > 0]) == pytest.approx(0.0092, rel=0.2)
@@ -74,8 +74,8 @@ class TestEngine:
 
     def test_event_depends_on_its_own_seeds_alone(self):
         settings = Geant4Settings(homogenised=True)
-        three, depths = run_geant4(2212, np.full(3, 6.0), straight(3), seeds(3), settings)
-        last, depth = run_geant4(2212, np.full(1, 6.0), straight(1), seeds(3)[2:], settings)
+        three, depths, _ = run_geant4(2212, np.full(3, 6.0), straight(3), seeds(3), settings)
+        last, depth, _ = run_geant4(2212, np.full(1, 6.0), straight(1), seeds(3)[2:], settings)
         np.testing.assert_array_equal(three[2], last[0])
         np.testing.assert_array_equal(depths[2:], depth)
 

@@ -21,12 +21,15 @@ from ..schema import UNITS, Column, Schema, TrackPosition
 from ..showers import Showers
 from .cells import BadCells, BadCellsPolicy, CellReader
 
-__all__ = ["KEY_BRANCHES", "NOTE", "PROVENANCE", "Source", "TreeReader"]
+__all__ = ["KEY_BRANCHES", "NOTE", "PROVENANCE", "WEIGHT_BRANCH", "Source", "TreeReader"]
 
 log = logging.getLogger(__name__)
 
 PROVENANCE, NOTE = "provenance", "ecalnb_provenance"
 """Where simulated events come from: the key in ``Showers.metadata``, and the text in the file, which is JSON."""
+
+WEIGHT_BRANCH = "ecalnb_weight"
+"""Weight that each event of a file has of itself, as importance sampling gives it."""
 
 KEY_BRANCHES = {"file_id": "ecalnb_file_id", "entry": "ecalnb_entry"}
 TABLE_CHUNKS = 8  # chunks whose table is made at a time: it is small beside the images, and each making costs some ms
@@ -76,6 +79,7 @@ class TreeReader:
         self.pdg_branch = next((c.branch for c in self.schema.columns if c.name == "pdg" and c.branch in there), None)
         branches += [self.pdg_branch] if self.pdg_branch else []
         branches += KEY_BRANCHES.values() if there >= set(KEY_BRANCHES.values()) else []
+        branches += [WEIGHT_BRANCH] if WEIGHT_BRANCH in there else []
         self.types = {branch: tree.element_type(branch) for branch in branches}
         self._told: set[str] = set()
 
@@ -148,8 +152,9 @@ class TreeReader:
             if branch in values:
                 data[name] = np.asarray(values[branch]).astype(np.int64)
         data["label"] = self._labels(values, n)
-        if "weight" in self.source.metadata:
-            data["weight"] = np.full(n, self.source.metadata["weight"], dtype=np.float32)
+        if WEIGHT_BRANCH in values or "weight" in self.source.metadata:
+            weight = self._elements(WEIGHT_BRANCH, values[WEIGHT_BRANCH], 1)[:, 0] if WEIGHT_BRANCH in values else 1.0
+            data["weight"] = np.full(n, weight * self.source.metadata.get("weight", 1.0), dtype=np.float32)
         for column in self.columns:
             data |= dict(zip(column.names, self._column(column, values[column.branch]), strict=True))
         for track in self.tracks:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..rootio import RootError
 from ..schema import UNITS, Column, Schema
 from ..showers import Showers
-from .reader import KEY_BRANCHES
+from .reader import KEY_BRANCHES, WEIGHT_BRANCH
 
 __all__ = ["branches"]
 
@@ -31,7 +31,6 @@ def branches(showers: Showers, schema: Schema, path: Path, cell_bits: int | None
     table = showers.table
     arrays: dict[str, Any] = {}
     written = {"label"} if "pdg" in table or ("label" in table and table["label"].isna().all()) else set()
-    written.add("weight")  # a property of the dataset
     for column in schema.columns:
         if set(column.names) <= set(table.columns):
             arrays[column.branch] = _branch(column, [table[name].to_numpy() for name in column.names])
@@ -50,6 +49,10 @@ def branches(showers: Showers, schema: Schema, path: Path, cell_bits: int | None
     if set(KEY_BRANCHES) <= set(table.columns):
         arrays |= {branch: table[name].to_numpy(dtype=np.int64) for name, branch in KEY_BRANCHES.items()}
         written |= set(KEY_BRANCHES)
+    if "weight" in table:  # without the factor of the dataset, which every reading of it applies
+        own = table["weight"].to_numpy() / showers.metadata.get("weight", 1.0)
+        arrays[WEIGHT_BRANCH] = own.astype(np.float32)
+        written.add("weight")
     if left_out := [name for name in table.columns if name not in written]:
         log.warning("%s: the schema %r has no branch for %s; not written", path, schema.name, ", ".join(left_out))
     return arrays

@@ -37,6 +37,10 @@ class Engine(Protocol):
     def block(self) -> int:
         """Events that are simulated at a time."""
 
+    @property
+    def weighted(self) -> bool:
+        """Whether events have weights, in the truth's column ``weight``."""
+
     def check(self, particle: Particle, low: float, high: float) -> None:
         """Refuse a particle or kinetic energies, GeV, that the engine cannot simulate, with a ValueError."""
 
@@ -52,7 +56,10 @@ class Engine(Protocol):
         seed: np.random.SeedSequence,
         on_event: Callable[[int], None],
     ) -> tuple[Images, Truth]:
-        """Cell energies, GeV, and truth of events with these kinetic energies, GeV, and tracks."""
+        """Cell energies, GeV, and truth of events with these kinetic energies, GeV, and tracks.
+
+        Where the truth has weights, an event of weight 0 is none.
+        """
 
 
 @dataclass(frozen=True)
@@ -60,10 +67,23 @@ class Geant4Engine:
     """Geant4, in a process of its own for each block."""
 
     settings: Geant4Settings = field(default_factory=Geant4Settings)
-    block: int = 50
+
+    @property
+    def block(self) -> int:
+        """Events of a process; more with importance sampling, which ends most of them early."""
+        return 500 if self.weighted else 50
+
+    @property
+    def weighted(self) -> bool:
+        """Whether events have weights: with importance sampling."""
+        return bool(self.settings.importance)
 
     def check(self, particle: Particle, low: float, high: float) -> None:
         """Accept what its models are made for: all particles, 0.1 GeV to 100 TeV."""
+        if self.weighted and particle.electromagnetic:
+            raise ValueError(
+                f"importance {self.settings.importance!r} is for hadrons; a {particle.name} has no inelastic interaction"
+            )
         _check_range(particle, low, high, 0.1, 1e5, "Geant4")
 
     def describe(self, particle: Particle) -> dict[str, Any]:
@@ -80,12 +100,13 @@ class Geant4Engine:
         seed: np.random.SeedSequence,
         on_event: Callable[[int], None],
     ) -> tuple[Images, Truth]:
-        """Cell energies of a block, and where hadrons interacted first."""
+        """Cell energies of a block, where hadrons interacted first, and weights; weight 0 is that of no event."""
         seeds = np.random.default_rng(seed).integers(1, 2**31, (len(energies), 2))
-        images, depths = run_geant4(
+        events = run_geant4(
             particle.pdg, energies, tracks, seeds, self.settings, geometry, on_event=lambda: on_event(1)
         )
-        return images, {} if particle.electromagnetic else {"interaction_depth": depths}
+        truth: Truth = {} if particle.electromagnetic else {"interaction_depth": events.interaction_depth}
+        return events.images, truth | ({"weight": events.weight} if self.weighted else {})
 
 
 @dataclass(frozen=True)
@@ -93,6 +114,7 @@ class FastEngine:
     """The parameterised simulation of this package."""
 
     block: int = 1000
+    weighted: bool = False
 
     def check(self, particle: Particle, low: float, high: float) -> None:
         """Accept electrons, positrons, photons and hadrons within the ranges of the two models."""

@@ -81,6 +81,8 @@ class Run:
         self.source.check(self.particles, self.geometry)
         for particle in self.particles:
             self.engine.check(particle, *self.source.limits(particle))
+        if len(self.particles) > 1 and self.engine.weighted:
+            raise ValueError("a mixture of particles is for events without weights; expected no importance sampling")
         if self.keep:
             Cut(self.keep)
 
@@ -134,6 +136,11 @@ class Run:
             : stop - start
         ]
         images, truth = self._images(primaries, for_engine, on_event)
+        numbers = np.arange(start, stop)
+        if "weight" in truth:  # importance sampling has ended some events before their time
+            there = truth["weight"] > 0
+            images, primaries, numbers = images[there], primaries[there], numbers[there]
+            truth = {name: values[there] for name, values in truth.items()}
         mass, pdg = (
             np.array([getattr(particle, name) for particle in self.particles])[primaries.species]
             for name in ("mass", "pdg")
@@ -150,9 +157,9 @@ class Run:
             truth = {f"true_{name}": values for name, values in truth.items()}
         columns = {
             "file_id": np.full(len(images), self.key),
-            "entry": np.arange(start, stop),
+            "entry": numbers,
             "label": None if mixed else self.name,
-            "event": np.arange(start, stop),
+            "event": numbers,
             **truth,
             **{f"track_{field.name}": getattr(tracks, field.name) for field in fields(Tracks)},
             **recorded,

@@ -13,7 +13,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +22,9 @@ from ...geometry import AMS, Calorimeter, Tracks
 from ..scale import FIBRES, HOMOGENISED
 from .birks import KB_MAX
 from .data import data_directory
+from .importance import IMPORTANCES
 
-__all__ = ["PHYSICS_LISTS", "Geant4Error", "Geant4Settings", "run_geant4", "version"]
+__all__ = ["PHYSICS_LISTS", "Geant4Error", "Geant4Events", "Geant4Settings", "run_geant4", "version"]
 
 PHYSICS_LISTS = ("FTFP_BERT", "QGSP_BERT")
 
@@ -47,21 +48,28 @@ class Geant4Settings:
     birks : float
         Birks' constant kB of the fibres, mm/MeV (:mod:`.birks`): 0.123 in AMS's own simulation (0.013 g/MeV/cm2, R. L.
         Craun and D. L. Smith, NIM 80 (1970) 239). 0, the default, is no quenching. Fibres only.
+    importance : {"", "emlike"}
+        Importance sampling (:mod:`.importance`): "emlike" follows hadrons that begin like an electron, and few of the
+        others; events have weights. "" follows all.
 
     Raises
     ------
     ValueError
-        If the physics list is unknown, the cut not positive, or Birks' constant out of range or without fibres.
+        If the physics list or the importance sampling is unknown, the cut not positive, or Birks' constant out of range
+        or without fibres.
     """
 
     homogenised: bool = False
     cut: float | None = None
     physics: str = "FTFP_BERT"
     birks: float = 0.0
+    importance: str = ""
 
     def __post_init__(self) -> None:
         if self.physics not in PHYSICS_LISTS:
             raise ValueError(f"physics list {self.physics!r} is not one of {', '.join(map(repr, PHYSICS_LISTS))}")
+        if self.importance and self.importance not in IMPORTANCES:
+            raise ValueError(f"importance {self.importance!r} is not one of {', '.join(map(repr, IMPORTANCES))}")
         if self.cut is None:
             object.__setattr__(self, "cut", 0.7 if self.homogenised else 0.1)
         if not 1e-3 <= self.cut <= 100:  # type: ignore[operator]
@@ -88,7 +96,26 @@ class Geant4Settings:
             "cut_mm": self.cut,
             "physics": self.physics,
             **({"birks_mm_per_mev": self.birks} if self.birks else {}),
+            **({"importance": self.importance} if self.importance else {}),
         }
+
+
+class Geant4Events(NamedTuple):
+    """What Geant4 makes of primaries.
+
+    Parameters
+    ----------
+    images : array, shape (n, n_layers, n_cells), float32
+        Cell energies in GeV, on the scale where vertical electrons of 10 GeV have a sum of 10 GeV.
+    interaction_depth : array, shape (n,)
+        Depth of the inelastic interaction of the primary, mm; NaN where it had none.
+    weight : array, shape (n,)
+        Weight of the event: 1 without importance sampling; 0 where that has ended the event before its time.
+    """
+
+    images: npt.NDArray[np.float32]
+    interaction_depth: npt.NDArray[np.float64]
+    weight: npt.NDArray[np.float64]
 
 
 @cache
@@ -116,7 +143,7 @@ def run_geant4(
     geometry: Calorimeter = AMS,
     *,
     on_event: Callable[[], None] | None = None,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+) -> Geant4Events:
     """Transport particles with Geant4, in one process.
 
     Parameters
@@ -138,10 +165,8 @@ def run_geant4(
 
     Returns
     -------
-    images : array, shape (n, n_layers, n_cells), float32
-        Cell energies in GeV, on the scale where vertical electrons of 10 GeV have a sum of 10 GeV.
-    interaction_depth : array, shape (n,)
-        Depth of the inelastic interaction of the primary, mm; NaN where it had none.
+    Geant4Events
+        Images, depths of interaction and weights.
 
     Raises
     ------
@@ -158,6 +183,8 @@ def run_geant4(
         "cut": settings.cut,
         "physics": settings.physics,
         "birks": settings.birks,
+        "importance": settings.importance,
+        "scale": settings.scale,
     }
     with tempfile.TemporaryDirectory(prefix="ecalnb-geant4-") as name:
         folder = Path(name)
@@ -165,8 +192,8 @@ def run_geant4(
         np.savez(folder / "events.npz", primaries=primaries, seeds=np.asarray(seeds, dtype=np.int64))
         _run_worker(folder, on_event)
         with np.load(folder / "showers.npz") as showers:
-            images, depths = showers["images"], showers["interaction_depth"]
-    return images * np.float32(settings.scale), depths
+            images, depths, weights = (showers[name] for name in ("images", "interaction_depth", "weight"))
+    return Geant4Events(images * np.float32(settings.scale), depths, weights)
 
 
 def _run_worker(folder: Path, on_event: Callable[[], None] | None) -> None:

@@ -1,8 +1,9 @@
 """One Geant4 process: ``python -m ecalnb.simulation.geant4.worker FOLDER``; :mod:`.run` starts it.
 
 Reads ``settings.json`` and ``events.npz`` of the folder, prints a line after each event, and writes ``showers.npz``:
-``images``, energy deposits by cell in MeV (their light, with Birks' law), shape (n, n_layers, n_cells), float32, and
-``interaction_depth``, mm, NaN where the primary had no inelastic interaction.
+``images``, energy deposits by cell in MeV (their light, with Birks' law), shape (n, n_layers, n_cells), float32,
+``interaction_depth``, mm, NaN where the primary had no inelastic interaction, and ``weight``, 0 where importance
+sampling has ended the event before its time.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from ecalnb.geometry import Calorimeter
 from ecalnb.simulation.geant4.birks import quenching, slow_bins
 from ecalnb.simulation.geant4.detector import DEPOSIT, SENSITIVE, EcalConstruction, cell_energies
 from ecalnb.simulation.geant4.physics import EcalPhysics, apply_settings
+from ecalnb.simulation.geant4.roulette import Roulette
 
 START_ABOVE = 1.0  # mm, so that the particle enters through the front face
 
@@ -67,9 +69,10 @@ class Collector(g4.G4UserEventAction):
 class Primary(g4.G4UserTrackingAction):
     """Notes the depth, mm, at which the primary ended in an inelastic interaction."""
 
-    def __init__(self) -> None:
+    def __init__(self, roulette: Roulette | None) -> None:
         super().__init__()
         self.depth = math.nan
+        self.roulette = roulette
 
     def PostUserTrackingAction(self, track: Any) -> None:
         """Do what Geant4 calls this for."""
@@ -78,6 +81,8 @@ class Primary(g4.G4UserTrackingAction):
         process = track.GetStep().GetPostStepPoint().GetProcessDefinedStep()
         inelastic = process is not None and process.GetProcessName().endswith("Inelastic")
         self.depth = track.GetPosition().z if inelastic else math.nan
+        if self.roulette:
+            self.roulette.after_primary(self.depth)
 
 
 class Actions(g4.G4VUserActionInitialization):
@@ -117,7 +122,7 @@ def main(folder: Path) -> None:
     events = np.load(folder / "events.npz")
     geometry = Calorimeter(**settings["geometry"])
     images = np.zeros((len(events["primaries"]), geometry.n_layers * geometry.n_cells))
-    depths = np.full(len(images), np.nan)
+    depths, weights = np.full(len(images), np.nan), np.ones(len(images))
     manager = g4.G4RunManagerFactory.CreateRunManager(g4.G4RunManagerType.SerialOnly)
     command = g4.G4UImanager.GetUIpointer().ApplyCommand
     command("/control/verbose 0")
@@ -127,8 +132,9 @@ def main(folder: Path) -> None:
     manager.SetUserInitialization(construction)
     manager.SetUserInitialization(EcalPhysics(settings["physics"]))
     apply_settings(settings["cut"])
-    gun, collector, primary = Gun(), Collector(images), Primary()
-    manager.SetUserInitialization(Actions(gun, collector, primary))
+    roulette = Roulette(settings["scale"]) if settings["importance"] else None
+    gun, collector, primary = Gun(), Collector(images), Primary(roulette)
+    manager.SetUserInitialization(Actions(gun, collector, primary, *([roulette] if roulette else [])))
     manager.Initialize()
     if slow:
         manager.BeamOn(0)  # stopping powers are there only once physics tables are
@@ -139,11 +145,14 @@ def main(folder: Path) -> None:
         # Seeds of its own for each event: it is the same in whatever process it is made.
         command(f"/random/setSeeds {seeds[0]} {seeds[1]}")
         gun.event, collector.number = tuple(map(float, event)), number
+        if roulette:
+            roulette.begin(*gun.event[2:], tuple(seeds))
         manager.BeamOn(1)
         depths[number] = primary.depth
+        weights[number] = roulette.weight if roulette else 1.0
         print("event", number, flush=True)  # noqa: T201  what the parent waits for
     cells = np.maximum(images, 0).reshape(-1, *geometry.shape).astype(np.float32)  # less than 0 by rounding
-    np.savez(folder / "showers.npz", images=cells, interaction_depth=depths)
+    np.savez(folder / "showers.npz", images=cells, interaction_depth=depths, weight=weights)
 
 
 main(Path(sys.argv[1]))
