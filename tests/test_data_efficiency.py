@@ -123,6 +123,15 @@ def test_results_survive_json(arguments):
     pd.testing.assert_frame_equal(again.fits, result.fits, check_dtype=False)
 
 
+def test_of_few_protons_the_interval_is_no_narrower_than_the_exact_one():
+    result = rejection_against_events(*toy(m=300, scale=150, exponent=0, spread=0, seeds=1), n_replicas=200)
+    both = result.points.merge(result.runs, on=["model", "events"], suffixes=("", "_run"))
+    few = both[(both["passed"] < 5) & ~both["is_limit"]]
+    assert len(few)
+    assert (few["low"] <= few["low_run"]).all()
+    assert (few["high"] >= few["high_run"]).all()
+
+
 def test_one_seed_makes_points_without_a_spread_and_no_fit():
     result = rejection_against_events(*toy(seeds=1), n_replicas=100)
     assert result.points["spread"].isna().all()

@@ -5,7 +5,7 @@ for each number of events, and what is quoted is the rejection of their mean mis
 on the same events, so their statistical errors are correlated. A bootstrap takes care of that: each replica has its own
 electrons, which set every run's threshold, its own protons, and its own choice of m - 1 of the m seeds. (With m of m
 drawn the variance of the mean would come out too small by (m - 1) / m: J. Rao and C. Wu, J. Am. Stat. Assoc. 83 (1988)
-231.)
+231.) Where fewer than five protons pass, the interval is at least as wide as the mean of the exact ones.
 
 Power law
     ``R = R0 (N / N0)^b``. Test losses of neural networks fall with the number of training events as a power over many
@@ -214,6 +214,10 @@ def _points(
         replica = drawn[np.arange(len(drawn))[:, None], chosen].mean(axis=1)
         low, high = 1 / np.quantile(replica, [(1 + level) / 2, (1 - level) / 2])
         limit = mean == 0
+        if not limit and part["passed"].mean() < MIN_PASSED:
+            # Of so few protons a bootstrap knows no more than that they are few: at least the exact intervals' means.
+            exact_low, exact_high = (1 / (1 / part[name]).mean() for name in ("low", "high"))
+            low, high = min(low, exact_low), max(high, exact_high)
         rows.append(
             {
                 "model": model,

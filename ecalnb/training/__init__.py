@@ -7,7 +7,7 @@
 from ._runtime import is_first_process
 from .batches import BatchLoader, EventSource
 from .data import EcalDataModule
-from .data_efficiency import nested_sizes, score_runs, train_on_subsets
+from .data_efficiency import measured_efficiency, nested_sizes, score_runs, train_on_subsets
 from .errors import DivergenceError, TrainingError
 from .export import export_onnx, to_onnx
 from .fit import train
@@ -79,6 +79,7 @@ __all__ = [
     "load_weights",
     "make_loss",
     "make_penalty",
+    "measured_efficiency",
     "nested_sizes",
     "parse_settings",
     "plane",

@@ -10,6 +10,7 @@ Each training is a run directory. A study that was stopped goes on where it was.
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from typing import Any
 
 import pandas as pd
 
+from .._toml import DATA
+from ..metrics import DataEfficiency
 from ..models.conventional import METHODS
 from .batches import EventSource
 from .data import Selection
@@ -26,7 +29,7 @@ from .predict import predict
 from .rundir import TrainingRun
 from .scores import read_scores
 
-__all__ = ["RUN_COLUMNS", "nested_sizes", "score_runs", "train_on_subsets"]
+__all__ = ["RUN_COLUMNS", "measured_efficiency", "nested_sizes", "score_runs", "train_on_subsets"]
 
 log = logging.getLogger(__name__)
 
@@ -183,3 +186,26 @@ def score_runs(
             continue
         predict({row["run"]: row["path"]}, store, output=output, split=split, selection=selection, **settings)
     return read_scores(output)
+
+
+def measured_efficiency(path: str | Path | None = None) -> tuple[DataEfficiency, dict[str, str]]:
+    """Read a study that was made earlier: that of the large models, which comes with the package, unless told.
+
+    Returns
+    -------
+    study : ecalnb.metrics.DataEfficiency
+        Its runs, points and fits.
+    conditions : dict of str to str
+        What it holds for: events, settings, and the version of the code, in words.
+
+    Raises
+    ------
+    TrainingError
+        If the file is not one of a study.
+    """
+    path = DATA / "data_efficiency.json" if path is None else Path(path)
+    try:
+        content = json.loads(path.read_text())
+        return DataEfficiency.from_dict(content), dict(content["conditions"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path} does not hold a study of data efficiency: {error}") from None
