@@ -37,7 +37,7 @@ from ecalnb.training.backends import best_batch_size, make_scorer
 from ecalnb.training.export import check_onnx, example_batch
 from ecalnb.training.weights import geometry_to_dict
 
-SLOW = {"ecal_coatnet0", "ecal_coatnet3", "ecal_phys_cvt"}  # 10 to 35 s of CPU time each
+SLOW = {"ecal_coatnet0", "ecal_coatnet3", "ecal_phys_cvt", "timm:convnext_atto"}  # 10 to 35 s of CPU time each
 
 Make = Callable[..., Classifier]
 
@@ -66,7 +66,10 @@ def make(tmp_path: Path) -> Make:
 
 @pytest.mark.parametrize(
     "model",
-    [pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else []) for name in timm.list_models("ecal_*")],
+    [
+        pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+        for name in (*timm.list_models("ecal_*"), "timm:convnext_atto")
+    ],
 )
 def test_every_model_gives_the_logits_of_torch_at_any_batch_size(model: str, make: Make) -> None:
     classifier = make(model)
