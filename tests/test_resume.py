@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from toy_training import SETTINGS, toy_showers
+from toy_training import SETTINGS, run_until_killed, toy_showers
 
 from ecalnb.store import Store, from_showers
 from ecalnb.training import TrainingRun, train
@@ -27,16 +23,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 @pytest.fixture(scope="module")
 def uninterrupted(store: Store, tmp_path_factory: pytest.TempPathFactory) -> TrainingRun:
     return train(store, output=tmp_path_factory.mktemp("runs") / "toy", **SETTINGS)
-
-
-def run_until_killed(store: Store, run: Path, moment: str, *model: str) -> None:
-    """Train in a process of its own that dies at some moment."""
-    script = Path(__file__).with_name("toy_training.py")
-    root = str(script.parents[1])
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
-    arguments = [sys.executable, str(script), str(store.path), str(run), moment, *model]
-    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == -signal.SIGKILL, done.stderr
 
 
 def without_time(run: TrainingRun) -> dict[str, Any]:
@@ -73,7 +59,7 @@ def test_killed_training_ends_in_the_same_bits(
 def test_killed_training_with_batch_normalisation_ends_in_the_same_bits(store: Store, tmp_path: Path) -> None:
     settings = {**SETTINGS, "model": "ecal_resnet10"}
     whole = train(store, output=tmp_path / "whole" / "toy", **settings)
-    run_until_killed(store, tmp_path / "toy", "in mid-epoch", settings["model"])
+    run_until_killed(store, tmp_path / "toy", "in mid-epoch", {"model": settings["model"]})
     resumed = train(store, output=tmp_path / "toy", **settings)
     assert resumed.weights.read_bytes() == whole.weights.read_bytes()
     np.testing.assert_array_equal(resumed.history, whole.history)

@@ -1,13 +1,15 @@
 """Toy showers that a network learns in seconds, for the tests of training and prediction.
 
 Run as a program it trains on them and is killed with SIGKILL at a given moment:
-``toy_training.py store run moment [model]``.
+``toy_training.py store run moment [settings]``, the settings that differ in JSON.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import pandas as pd
 
 from ecalnb.geometry import AMS, Calorimeter
 from ecalnb.showers import Showers
+from ecalnb.store import Store
 from ecalnb.training import Recipe
 
 SETTINGS: dict[str, Any] = {
@@ -54,10 +57,18 @@ def toy_showers(n: int = 500, seed: int = 5, geometry: Calorimeter = AMS, file_i
     return Showers(images.astype(np.float32), table, geometry)
 
 
-def main(store: str, run: str, moment: str, model: str = SETTINGS["model"]) -> None:
+def run_until_killed(store: Store, run: Path, moment: str, changes: dict[str, Any] | None = None) -> None:
+    """Train in a process of its own that dies at some moment."""
+    root = str(Path(__file__).parents[1])
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])}
+    arguments = [sys.executable, __file__, str(store.path), str(run), moment, json.dumps(changes or {})]
+    done = subprocess.run(arguments, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def main(store: str, run: str, moment: str, changes: str = "{}") -> None:
     import pytorch_lightning as lightning
 
-    from ecalnb.store import Store
     from ecalnb.training import train
 
     def kill() -> None:
@@ -88,7 +99,7 @@ def main(store: str, run: str, moment: str, model: str = SETTINGS["model"]) -> N
             replace(source, target)
 
         os.replace = replace_or_die
-    train(Store(store), output=run, callbacks=[Kill()], **{**SETTINGS, "model": model})
+    train(Store(store), output=run, callbacks=[Kill()], **{**SETTINGS, **json.loads(changes)})
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from .calibration import (
 )
 from .comparison import FACTOR_COLUMNS, rejection_factors
 from .data_efficiency import DataEfficiency, rejection_against_events
+from .dependence_table import DEPENDENCE_COLUMNS, efficiency_against_energy, energy_dependence
 from .distance_correlation import DistanceCorrelation, distance_correlation
 from .energy_dependence import EfficiencySpread, efficiency_spread, energy_correlation, score_profile
 from .ensembles import EnsembleGain, ensemble_gain
@@ -28,6 +29,7 @@ from .templates import TemplateFit, fit_templates
 from .width import GaussianCore, QuantileResolution, gaussian_core, quantile_resolution
 
 __all__ = [
+    "DEPENDENCE_COLUMNS",
     "FACTOR_COLUMNS",
     "REJECTION_COLUMNS",
     "RELIABILITY_COLUMNS",
@@ -48,8 +50,10 @@ __all__ = [
     "clopper_pearson",
     "distance_correlation",
     "effective_counts",
+    "efficiency_against_energy",
     "efficiency_spread",
     "energy_correlation",
+    "energy_dependence",
     "ensemble_gain",
     "fit_energy_resolution",
     "fit_temperature",

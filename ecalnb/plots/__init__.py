@@ -9,6 +9,7 @@ from .calibration import reliability
 from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_distribution
 from .comparison import factor_rows, model_style, rejection_rows
 from .data_efficiency import rejection_against_events
+from .energy import correlation_rows, efficiency_in_bins, score_profile
 from .flight import template_fit
 from .judges import auc_against, auc_dependence, auc_overview, judge_scores
 from .learning_rates import learning_rates
@@ -29,7 +30,9 @@ __all__ = [
     "auc_overview",
     "color_of",
     "correlation_comparison",
+    "correlation_rows",
     "counts_map",
+    "efficiency_in_bins",
     "energy_momentum",
     "factor_rows",
     "judge_scores",
@@ -46,6 +49,7 @@ __all__ = [
     "reliability",
     "save",
     "score_distribution",
+    "score_profile",
     "source_label",
     "source_text",
     "spectrum",

@@ -33,6 +33,7 @@ _STYLES = {
     "ecal_coatnet3": ("CoAtNet3", COLORS[5], "-"),
     "shower_bdt": ("BDT, 19 variables", COLORS[6], "--"),
     "shower_likelihood": ("likelihood", "0.5", "--"),
+    "energy_momentum": ("E/p", COLORS[6], ":"),
     "ams_bdt": ("AMS BDT", COLORS[6], "-."),
     "ams_likelihood": ("AMS likelihood", "0.5", "-."),
 }
@@ -44,14 +45,18 @@ def model_style(name: str) -> dict[str, str]:
     Parameters
     ----------
     name : str
-        Name of a model or of packaged weights, such as ``ecal_cvt`` or ``ecal_cvt.fast``; another one is its own label.
+        Name of a model or of packaged weights, such as ``ecal_cvt`` or ``ecal_cvt.fast``; or of a model together with
+        E/p, ``ecal_cvt+energy_momentum``. Another one is its own label.
 
     Returns
     -------
     dict
         ``label``, ``color`` and ``linestyle``, as matplotlib and the functions of this package take them.
     """
-    label, color, linestyle = _STYLES.get(name.partition(".")[0], (name, "0.3", "-"))
+    first, plus, second = name.partition("+")
+    label, color, linestyle = _STYLES.get(first.partition(".")[0], (first, "0.3", "-"))
+    if plus:
+        label = f"{label} + {model_style(second)['label']}"
     return {"label": label, "color": color, "linestyle": linestyle}
 
 

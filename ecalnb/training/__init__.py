@@ -24,6 +24,7 @@ from .inputs import (
 )
 from .labels import label_columns, label_events
 from .losses import Hinge, Loss, WeightedBCE, list_losses, make_loss
+from .momentum import ENERGY_MOMENTUM, add_energy_momentum
 from .penalties import DistanceCorrelation, list_penalties, make_penalty
 from .planing import Planing, plane
 from .predict import predict
@@ -37,6 +38,7 @@ from .weights import Classifier, EventClassifier, load_network, load_weights, sa
 
 __all__ = [
     "AMS_SCORES",
+    "ENERGY_MOMENTUM",
     "NORMALISATIONS",
     "SCALARS",
     "Batch",
@@ -64,6 +66,7 @@ __all__ = [
     "ViewInputs",
     "WeightedBCE",
     "add_ams_scores",
+    "add_energy_momentum",
     "default_inputs",
     "export_onnx",
     "inputs_from",
