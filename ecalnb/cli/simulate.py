@@ -19,6 +19,12 @@ class EngineName(StrEnum):
     geant4 = "geant4"
 
 
+class Importance(StrEnum):
+    """Importance sampling of Geant4."""
+
+    emlike = "emlike"
+
+
 class PhysicsList(StrEnum):
     """Hadronic models of Geant4."""
 
@@ -66,6 +72,10 @@ def simulate(
     birks: Annotated[
         float | None, typer.Option(help="Geant4: Birks' constant of the fibres, mm/MeV, e.g. 0.123; 0 unless told.")
     ] = None,
+    importance: Annotated[
+        Importance | None,
+        typer.Option(help="Geant4: follow hadrons that begin like an electron, and few others; events get weights."),
+    ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the file and blocks of another run that are there.")
     ] = False,
@@ -90,6 +100,8 @@ def simulate(
         settings["physics"] = physics.value
     if birks is not None:
         settings["birks"] = birks
+    if importance is not None:
+        settings["importance"] = importance.value
     written = simulate_to_file(
         output,
         names[0] if len(names) == 1 else names,

@@ -13,7 +13,8 @@ names, else missing.
 
 Weights
 -------
-Events of a dataset have its weight in the column ``weight``.
+Events of a dataset have its weight in the column ``weight``, times the weight that events of the file have of
+themselves (branch ``ecalnb_weight``), as importance sampling gives it.
 """
 
 from __future__ import annotations

@@ -113,7 +113,8 @@ def simulate(particle: str | Sequence[str], n: int | None = None, *, jobs: int =
     jobs : int
         Threads of the fast engine, or processes of Geant4.
     **options
-        For Geant4: ``homogenised``, ``cut`` (mm), ``physics`` and ``birks`` (mm/MeV), see `geant4.Geant4Settings`.
+        For Geant4: ``homogenised``, ``cut`` (mm), ``physics``, ``birks`` (mm/MeV) and ``importance``, see
+        `geant4.Geant4Settings`.
 
     Returns
     -------

@@ -81,9 +81,7 @@ class Geant4Engine:
     def check(self, particle: Particle, low: float, high: float) -> None:
         """Accept what its models are made for: all particles, 0.1 GeV to 100 TeV."""
         if self.weighted and particle.electromagnetic:
-            raise ValueError(
-                f"importance {self.settings.importance!r} is for hadrons; a {particle.name} has no inelastic interaction"
-            )
+            raise ValueError(f"importance {self.settings.importance!r} is for hadrons; got {particle.name}")
         _check_range(particle, low, high, 0.1, 1e5, "Geant4")
 
     def describe(self, particle: Particle) -> dict[str, Any]:

@@ -78,11 +78,11 @@ class Run:
             raise ValueError(f"n is {self.n!r}; expected a positive number of events")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed {self.seed!r} is not within 0 to 2^63 - 1")
+        if len(self.particles) > 1 and self.engine.weighted:
+            raise ValueError("a mixture of particles is for events without weights; expected no importance sampling")
         self.source.check(self.particles, self.geometry)
         for particle in self.particles:
             self.engine.check(particle, *self.source.limits(particle))
-        if len(self.particles) > 1 and self.engine.weighted:
-            raise ValueError("a mixture of particles is for events without weights; expected no importance sampling")
         if self.keep:
             Cut(self.keep)
 

@@ -248,9 +248,8 @@ def _convert_file(job: _Job, advance: Callable[[float], None] = lambda _: None) 
             chunk=job.chunk,
         ):
             if "weight" in source.facts:
-                showers.table["weight"] = np.float32(source.facts["weight"]) * showers.table.get(
-                    "weight", np.float32(1)
-                )
+                own = showers.table["weight"] if "weight" in showers.table else 1
+                showers.table["weight"] = own * np.float32(source.facts["weight"])
             part = BadCells(**showers.metadata["bad_cells"])
             bad += part
             yield from to_batches(showers, None if job.selection is None else passing(job.selection, showers.table))

@@ -6,6 +6,6 @@ taken down. This process never imports it.
 """
 
 from .data import DataDirectory, data_directory
-from .run import Geant4Error, Geant4Settings, run_geant4, version
+from .run import Geant4Error, Geant4Events, Geant4Settings, run_geant4, version
 
-__all__ = ["DataDirectory", "Geant4Error", "Geant4Settings", "data_directory", "run_geant4", "version"]
+__all__ = ["DataDirectory", "Geant4Error", "Geant4Events", "Geant4Settings", "data_directory", "run_geant4", "version"]

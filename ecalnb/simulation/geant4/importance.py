@@ -1,4 +1,4 @@
-"""Importance sampling of protons that look like electrons: which events Geant4 transports to the end, and their weights.
+"""Importance sampling of protons that look like electrons: which events Geant4 follows to the end, and their weights.
 
 A proton fools a classifier by an early first interaction after which nearly all that shows is the narrow shower of a
 few photons. Such events are a few per mille, and their transport is no dearer than that of the others, on which nearly
@@ -16,9 +16,18 @@ it is above 0 and depends only on what has been simulated so far; p decides how 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import random
+from dataclasses import dataclass, field
 
-__all__ = ["EARLY", "FAST", "IMPORTANCES", "Skeleton", "probability_after_hadrons", "probability_after_primary"]
+__all__ = [
+    "EARLY",
+    "FAST",
+    "IMPORTANCES",
+    "Chance",
+    "Skeleton",
+    "probability_after_hadrons",
+    "probability_after_primary",
+]
 
 IMPORTANCES = ("emlike",)
 """Kinds of importance sampling, by name."""
@@ -31,7 +40,7 @@ CORE_AHEAD = 50.0  # ...so many mm further along the photon: five radiation leng
 RECORDED = 10.0  # MeV; slower photons and electrons count for nothing
 
 FAST = 200.0
-"""Kinetic energy in MeV from which hadrons are followed at once. Slow neutrons take as long as photons, and show little."""
+"""Kinetic energy in MeV above which hadrons go first. Slow neutrons take as long as photons, and show little."""
 
 CROSSING, LATE = 0.01, 0.02
 LEAST, ALL_FROM, NONE_BELOW = 0.04, 0.9, 0.6  # probabilities, and shares of the core between which they rise
@@ -52,7 +61,7 @@ def probability_after_primary(depth: float) -> float:
 
 
 def probability_after_hadrons(core: float, electromagnetic: float, hadronic: float) -> float:
-    """Probability of going on after all hadrons have ended.
+    """Probability of going on after all fast hadrons have ended.
 
     Parameters
     ----------
@@ -61,7 +70,7 @@ def probability_after_hadrons(core: float, electromagnetic: float, hadronic: flo
     electromagnetic : float
         Energy of all of them, GeV.
     hadronic : float
-        Visible energy that the hadrons have left, GeV.
+        Visible energy that fast hadrons have left, GeV.
     """
     energy = electromagnetic + hadronic
     if not ENERGIES[0] <= energy <= ENERGIES[1]:
@@ -109,3 +118,29 @@ class Skeleton:
         aside = math.hypot(x - self.x - self.slope_x * z, y - self.y - self.slope_y * z)
         if position[2] < EARLY and direction[2] > 0 and aside < CORE_RADIUS:
             self.core += energy
+
+
+@dataclass
+class Chance:
+    """Russian roulette for one event.
+
+    Parameters
+    ----------
+    seed : str
+        Seed of its random numbers, which are not those of the transport.
+    weight : float
+        Weight so far.
+    """
+
+    seed: str
+    weight: float = 1.0
+    generator: random.Random = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.generator = random.Random(self.seed)
+
+    def goes_on(self, probability: float) -> bool:
+        """Whether the event goes on, which it does with this probability; its weight becomes what it has to be."""
+        goes_on = self.generator.random() < probability
+        self.weight = self.weight / probability if goes_on else 0.0
+        return goes_on

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import geant4_pybind as g4
 
 from .detector import DEPOSIT, SENSITIVE
-from .importance import FAST, Skeleton, probability_after_hadrons, probability_after_primary
+from .importance import FAST, Chance, Skeleton, probability_after_hadrons, probability_after_primary
 
 __all__ = ["Roulette"]
 
@@ -17,7 +16,7 @@ SHOWERING = {22, 11, -11}
 
 
 class Roulette(g4.G4UserStackingAction):
-    """Lets hadrons go first, and ends events by chance: after their primary, and after their hadrons.
+    """Lets fast hadrons go first, and ends events by chance: after their primary, and after these hadrons.
 
     Parameters
     ----------
@@ -28,20 +27,24 @@ class Roulette(g4.G4UserStackingAction):
     def __init__(self, scale: float) -> None:
         super().__init__()
         self.scale = scale
-        self.weight = 1.0
         self.following_hadrons = True
         self.skeleton = Skeleton(0, 0, 0, 0)
-        self.chance = random.Random()
+        self.chance = Chance("")
 
-    def begin(self, x: float, y: float, slope_x: float, slope_y: float, seeds: tuple[int, int]) -> None:
-        """Get ready for an event: its track, and its seeds, so that it has random numbers of its own."""
-        self.weight, self.following_hadrons = 1.0, True
-        self.skeleton = Skeleton(x, y, slope_x, slope_y)
-        self.chance = random.Random(f"{seeds[0]} {seeds[1]}")
+    @property
+    def weight(self) -> float:
+        """Weight of the event; 0 if it has been ended before its time."""
+        return self.chance.weight
+
+    def begin(self, primary: tuple[float, ...], seed: str) -> None:
+        """Get ready for an event: its primary, as the gun has it, and a seed for its random numbers."""
+        self.following_hadrons = True
+        self.skeleton = Skeleton(*primary[2:])
+        self.chance = Chance(seed)
 
     def after_primary(self, depth: float) -> None:
         """Decide on an event whose primary has ended, after an interaction at this depth, mm (NaN: none)."""
-        if not self._goes_on(probability_after_primary(depth)):
+        if not self.chance.goes_on(probability_after_primary(depth)):
             g4.G4EventManager.GetEventManager().AbortCurrentEvent()
         elif self.weight > 1:
             self.following_hadrons = False  # once is enough
@@ -57,7 +60,7 @@ class Roulette(g4.G4UserStackingAction):
         return WAITING
 
     def NewStage(self) -> None:
-        """Decide on an event whose hadrons have ended; called by Geant4 when nothing is left but what waits."""
+        """Decide on an event whose fast hadrons have ended; called by Geant4 when all that is left has waited."""
         if not self.following_hadrons:
             return
         self.following_hadrons = False
@@ -65,10 +68,5 @@ class Roulette(g4.G4UserStackingAction):
         collection = g4.G4SDManager.GetSDMpointer().GetCollectionID(f"{SENSITIVE}/{DEPOSIT}")
         hadronic = self.scale * sum(energy for _, energy in event.GetHCofThisEvent().GetHC(collection))
         probability = probability_after_hadrons(self.skeleton.core, self.skeleton.electromagnetic, hadronic)
-        if not self._goes_on(probability):
+        if not self.chance.goes_on(probability):
             g4.G4EventManager.GetEventManager().GetStackManager().clear()
-
-    def _goes_on(self, probability: float) -> bool:
-        goes_on = self.chance.random() < probability
-        self.weight = self.weight / probability if goes_on else 0.0
-        return goes_on

@@ -146,7 +146,7 @@ def main(folder: Path) -> None:
         command(f"/random/setSeeds {seeds[0]} {seeds[1]}")
         gun.event, collector.number = tuple(map(float, event)), number
         if roulette:
-            roulette.begin(*gun.event[2:], tuple(seeds))
+            roulette.begin(gun.event, f"{seeds[0]} {seeds[1]}")
         manager.BeamOn(1)
         depths[number] = primary.depth
         weights[number] = roulette.weight if roulette else 1.0
