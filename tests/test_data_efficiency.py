@@ -54,9 +54,8 @@ def test_a_power_law_is_found_with_its_error():
         pulls.append((fit["exponent"] - 0.5) / fit["exponent_error"])
         chi2.append(fit["chi2"])
     assert abs(np.mean(pulls)) < 4 / np.sqrt(25)
-    # Three seeds say little about their own spread, so pulls have tails.
-    assert 0.7 < np.std(pulls) < 1.8
-    assert 1 < np.mean(chi2) < 6  # two degrees of freedom, with tails
+    assert np.std(pulls) == pytest.approx(1, abs=4 / np.sqrt(50))
+    assert np.mean(chi2) == pytest.approx(2, abs=4 * 2 / np.sqrt(25))  # two degrees of freedom
 
 
 def test_intervals_of_the_points_hold_the_spread_of_the_seeds():
