@@ -23,6 +23,7 @@ _PARAMETERS = ("detectors.toml", "energy.toml", "fluxes.csv", "subdetectors.toml
 _SEED_STEP = {"demo": 0, "smoke": 10_000_000, "paper": 20_000_000}
 SETTINGS = (
     "particle", "energy", "spectrum", "angle", "reach", "engine", "detector", "keep", "homogenised", "cut", "physics",
+    "importance",
 )  # fmt: skip
 
 

@@ -248,8 +248,8 @@ def _convert_file(job: _Job, advance: Callable[[float], None] = lambda _: None) 
             chunk=job.chunk,
         ):
             if "weight" in source.facts:
-                own = showers.table["weight"] if "weight" in showers.table else 1
-                showers.table["weight"] = own * np.float32(source.facts["weight"])
+                own = showers.table.get("weight", 1.0)
+                showers.table["weight"] = np.multiply(own, np.float32(source.facts["weight"])).astype(np.float32)
             part = BadCells(**showers.metadata["bad_cells"])
             bad += part
             yield from to_batches(showers, None if job.selection is None else passing(job.selection, showers.table))
