@@ -312,6 +312,14 @@ def test_factors_stand_beside_published_ones(ax):
     np.testing.assert_allclose(segments[0][:, 0], [1.5, 3])
 
 
+def test_a_factor_may_be_an_upper_limit(ax):
+    table = pd.DataFrame({"model": ["ecal_cvt"], "factor": [0.0], "low": [0.0], "high": [0.4]})
+    plots.factor_rows(ax, table)
+    arrow = next(line for line in ax.lines if line.get_marker() == "<")
+    np.testing.assert_allclose(arrow.get_xydata(), [[0.2, 0]])
+    assert not any(len(line.get_xdata()) for line in ax.lines if line.get_marker() == "o")
+
+
 def test_a_curve_has_bars_where_they_are_asked_for(ax):
     curve = pd.DataFrame(
         {

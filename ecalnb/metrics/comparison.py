@@ -3,7 +3,9 @@
 Rejections of models that judged the same events are correlated: protons that look like electrons do so to every model.
 The factor between two of them is therefore known better, or worse, than their two error bars say. A paired bootstrap
 (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993) draws events, not scores: each replica has its own
-electrons, which set every model's threshold, and its own protons, and gives one factor.
+electrons, which set every model's threshold, and its own protons, and gives one factor. It is the Bayesian bootstrap
+(D. Rubin, Annals of Statistics 9 (1981) 130): events are not drawn but get weights from an exponential distribution, so
+that k protons that pass make a gamma distribution of order k, as in an exact interval, and never none.
 """
 
 from __future__ import annotations
@@ -71,9 +73,10 @@ def rejection_factors(
     Returns
     -------
     pandas.DataFrame
-        A row for each of the other models with the columns of `FACTOR_COLUMNS`. Half a proton is added to both numbers
-        of protons that pass in the replicas where one is zero, so that their factors stay finite; where no proton of
-        the sample passes the reference, `high` is infinite all the same, and the factor a lower limit.
+        A row for each of the other models with the columns of `FACTOR_COLUMNS`. As in Clopper and Pearson's interval
+        one more proton, of the effective weight, is added to those that pass the reference for the lower bound, and to
+        those that pass the model for the upper one: with few protons the intervals are too wide rather than too
+        narrow. Where none passes the reference, the factor is a lower limit; where none passes the model, an upper one.
 
     Raises
     ------
@@ -98,20 +101,20 @@ def rejection_factors(
     names = list(scores_signal)
     thresholds = np.array([float(SortedScores(row, "signal", v).threshold(efficiency)) for row in signal])
     passes = background >= thresholds[:, None]
-    passed = passed_in_replicas(signal, background, v, w, efficiency, n_replicas, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    passed = passed_in_replicas(signal, background, v, w, efficiency, n_replicas, rng)
     first = names.index(reference)
-    unit = float(w.mean()) / 2
+    more = rng.exponential((w**2).sum() / w.sum(), n_replicas)
     rows = []
     for index, name in enumerate(names):
         if index == first:
             continue
         ours, theirs = float(w[passes[first]].sum()), float(w[passes[index]].sum())
         factor = theirs / ours if ours else (np.inf if theirs else np.nan)
-        empty = (passed[:, first] == 0) | (passed[:, index] == 0)
-        drawn = (passed[:, index] + unit * empty) / (passed[:, first] + unit * empty)
-        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+        low = float(np.quantile(passed[:, index] / (passed[:, first] + more), (1 - level) / 2))
+        high = float(np.quantile((passed[:, index] + more) / passed[:, first], (1 + level) / 2)) if ours else np.inf
         counts = [passes[first] & ~passes[index], passes[index] & ~passes[first], passes[first] & passes[index]]
-        rows.append([name, factor, low, high if ours else np.inf, *(int(chosen.sum()) for chosen in counts)])
+        rows.append([name, factor, low, high, *(int(chosen.sum()) for chosen in counts)])
     return pd.DataFrame(rows, columns=list(FACTOR_COLUMNS))
 
 
@@ -138,7 +141,7 @@ def passed_in_replicas(
     n_replicas: int,
     rng: np.random.Generator,
 ) -> FloatArray:
-    """Draw replicas of both samples and count the protons that pass each model.
+    """Draw replicas of both samples, by weights of their events, and count the protons that pass each model.
 
     Parameters
     ----------
@@ -165,8 +168,8 @@ def passed_in_replicas(
     step = max(1, _CHUNK // (n + m))
     for start in range(0, n_replicas, step):
         size = min(step, n_replicas - start)
-        electrons = rng.multinomial(n, np.full(n, 1 / n), size=size) * weights_signal
-        protons = rng.multinomial(m, np.full(m, 1 / m), size=size) * weights_background
+        electrons = rng.exponential(size=(size, n)) * weights_signal
+        protons = rng.exponential(size=(size, m)) * weights_background
         for model in range(len(signal)):
             above = np.cumsum(electrons[:, falling[model]], axis=1)
             position = (above < efficiency * above[:, -1:] * (1 - ROUNDING)).sum(axis=1)

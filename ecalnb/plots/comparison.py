@@ -135,14 +135,18 @@ def _rows(
     color: str | None,
     shift: float,
 ) -> list[Artist]:
-    """Points with intervals, one a row from the top; arrows to the right where no upper end is known."""
+    """Points with intervals, one a row from the top; arrows where an end is not known."""
     rows = np.arange(len(names)) + shift
     color = color or COLORS[len(ax.containers) % len(COLORS)]
-    open_end = ~np.isfinite(high)
+    open_end, upper = ~np.isfinite(high), value == 0
+    # An upper limit is a bar down from it: a logarithmic axis has no zero.
+    value, low, limit = np.where(upper, high, value), np.where(upper, high / 2, low), limit | upper
     length = np.where(open_end, value, high - value)
     bars: Any = ax.errorbar(value, rows, xerr=[value - low, length], fmt="none", lw=1.3, color=color)
     artists: list[Artist] = list(bars.get_children())
     artists += ax.plot((value + length)[open_end], rows[open_end], ">", ms=4, color=color)
+    if upper.any():
+        artists += ax.plot(low[upper], rows[upper], "<", ms=4, color=color)
     # A limit has no point: the rejection is somewhere to the right of the bar.
     artists += ax.plot(value[~limit], rows[~limit], "o", ms=5, color=color, label=label)
     artists += ax.plot(value[limit], rows[limit], "|", ms=9, color=color, label=None if (~limit).any() else label)
