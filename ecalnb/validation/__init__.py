@@ -22,6 +22,7 @@ from .summary import (
     largest_pulls,
     learning_curves,
 )
+from .systematics import compare_rejections, core_shares, rejection_ratios
 from .targets import load_targets, missed_targets, read_samples, target_table
 
 __all__ = [
@@ -41,6 +42,8 @@ __all__ = [
     "compare_correlations",
     "compare_profiles",
     "compare_quantities",
+    "compare_rejections",
+    "core_shares",
     "correlation_differences",
     "feature_names",
     "highest_bins",
@@ -57,6 +60,7 @@ __all__ = [
     "naive_like",
     "naive_showers",
     "read_samples",
+    "rejection_ratios",
     "select_sample",
     "shower_features",
     "simple_survivors",
