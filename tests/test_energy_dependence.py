@@ -6,12 +6,23 @@ import itertools
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from ecalnb.metrics import distance_correlation, efficiency_spread, energy_correlation, merge_bins, score_profile
+from ecalnb.metrics import (
+    DEPENDENCE_COLUMNS,
+    MatchedSample,
+    distance_correlation,
+    efficiency_against_energy,
+    efficiency_spread,
+    energy_correlation,
+    energy_dependence,
+    merge_bins,
+    score_profile,
+)
 
 # --- Distance correlation ---
 
@@ -181,6 +192,64 @@ def test_what_has_no_spread_is_said(change, message) -> None:
     scores, energy = drifting(np.random.default_rng(2), 500, 0.3)
     with pytest.raises(ValueError, match=message):
         efficiency_spread(**({"scores": scores, "energy": energy, "edges": EDGES, "efficiency": 0.9} | change))
+
+
+# --- Tables of models ---
+
+
+@pytest.fixture(scope="module")
+def sample() -> MatchedSample:
+    rng = np.random.default_rng(9)
+    electron = rng.random(6000) < 0.5
+    energy = np.exp(rng.uniform(0, np.log(10), 6000))
+    good = rng.normal(np.where(electron, 3, 0), 1)
+    table = pd.DataFrame(
+        {
+            "en3d": energy,
+            "label": np.where(electron, "electron", "proton"),
+            "split": "test",
+            "ecal_flat": good,
+            "ecal_leaning": good + 0.8 * np.log(energy),
+        }
+    )
+    return MatchedSample.from_scores(table, 1, 10)
+
+
+def test_table_of_dependences_is_that_of_its_parts(sample: MatchedSample) -> None:
+    edges = np.geomspace(1, 10, 7)
+    table = energy_dependence(sample, edges, [0.6, 0.9], window=(1, 3), n_replicas=20)
+    assert list(table) == list(DEPENDENCE_COLUMNS)
+    assert table["model"].tolist() == ["ecal_flat"] * 2 + ["ecal_leaning"] * 2
+    flat, leaning = (table.iloc[k] for k in (1, 3))
+    electrons, weights = sample.electrons, sample.weights[0]
+    spread = efficiency_spread(
+        electrons["ecal_leaning"], electrons["en3d"], edges, 0.9, window=(1, 3), weights=weights, n_replicas=20
+    )
+    assert leaning[["spread", "spread_low", "spread_high", "lowest", "highest", "p_value"]].tolist() == list(
+        spread[:-1]
+    )
+    own = energy_correlation(sample.protons["ecal_flat"], sample.protons["en3d"], sample.weights[1], n_replicas=20)
+    assert flat[["proton", "proton_error"]].tolist() == pytest.approx(list(own))
+    assert leaning["spread"] > 5 * flat["spread"]
+    assert leaning["electron"] > 0.1 > 0.02 > abs(flat["electron"])
+
+
+def test_bins_of_the_spread_are_merged_where_electrons_are_few(sample: MatchedSample) -> None:
+    fine = energy_dependence(sample, np.geomspace(1, 10, 201), models=["ecal_flat"], min_count=500, n_replicas=20)
+    assert fine["spread"].notna().all()
+    with pytest.raises(ValueError, match="bins have 5000 events"):
+        energy_dependence(sample, [1, 2, 10], models=["ecal_flat"], min_count=5000, n_replicas=20)
+
+
+def test_efficiency_against_energy_is_the_rejection_in_bins_of_each_model(sample: MatchedSample) -> None:
+    table = efficiency_against_energy(sample, [1, 3, 10], [0.9], window=(1, 3))
+    assert table["bin"].tolist() == ["1 to 3", "3 to 10"] * 2
+    by_model = table.set_index(["model", "bin"])["efficiency_achieved"]
+    assert by_model["ecal_flat", "3 to 10"] == pytest.approx(0.9, abs=0.03)
+    assert by_model["ecal_leaning", "3 to 10"] > 0.95
+    empty = efficiency_against_energy(sample, [1, 1.0001, 10], 0.9, models=["ecal_flat"])
+    assert empty["text"].iloc[0] == ""
+    assert str(round(empty["rejection"].iloc[1])) in empty["text"].iloc[1]
 
 
 # --- Profiles and bins ---

@@ -1,6 +1,7 @@
 """Rejections against brute force, scikit-learn and scipy; coverage of every interval by exact sums and by toys."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -380,6 +381,35 @@ def test_bins_with_few_events_keep_their_counts_and_get_no_rejection():
     assert not table["is_limit"][1]
 
 
+def test_several_efficiencies_are_several_tables():
+    s, es, b, eb = binned_sample()
+    both = rejection_in_bins(s, es, b, eb, EDGES, [0.9, 0.6])
+    assert both["efficiency"].tolist() == [0.9] * 3 + [0.6] * 3
+    for number, efficiency in enumerate((0.9, 0.6)):
+        own = both.iloc[3 * number : 3 * number + 3].reset_index(drop=True)
+        pd.testing.assert_frame_equal(own, rejection_in_bins(s, es, b, eb, EDGES, efficiency))
+
+
+def test_bins_with_few_events_can_be_merged():
+    s, es, b, eb = binned_sample(n=500)
+    table = rejection_in_bins(s, es, b, eb, [10, 10.5, 20, 30, 30.2], 0.9, min_count=30, few="merge")
+    assert table[["energy_low", "energy_high"]].to_numpy().tolist() == [[10, 20], [20, 30.2]]
+    expected = rejection_in_bins(s, es, b, eb, [10, 20, 30.2], 0.9, min_count=30)
+    pd.testing.assert_frame_equal(table, expected)
+    # Where even all bins together have too few, there is still no rejection.
+    alone = rejection_in_bins(s, es, b, eb, [10, 10.1, 10.2], 0.9, min_count=30, few="merge")
+    assert len(alone) == 1
+    assert alone["rejection"].isna().all()
+
+
+def test_global_threshold_can_be_that_of_a_window():
+    s, es, b, eb = binned_sample()
+    table = rejection_in_bins(s, es, b, eb, [20, 30, 40], 0.9, threshold="global", window=(5, 20))
+    inside = (es >= 5) & (es < 20)
+    assert (table["threshold"] == rejection_curve(s[inside], b, [0.9])["threshold"][0]).all()
+    assert (table["efficiency_achieved"] > 0.9).all()  # scores rise with the energy
+
+
 def test_last_bin_holds_its_upper_edge():
     table = rejection_in_bins([1.0] * 3, [10, 20, 30], [0.0] * 3, [5, 10, 30], [10, 20, 30], 0.9, min_count=1)
     assert table["n_signal"].tolist() == [1, 2]
@@ -437,6 +467,9 @@ def test_bad_input_gets_one_clear_sentence(arguments, message):
         ({"energy_background": [np.nan, 1, 1]}, "energies of the background are NaN"),
         ({"efficiency": 1.5}, "above 0 and up to 1"),
         ({"threshold": "each"}, "'per_bin' or 'global'"),
+        ({"few": "drop"}, "'leave_out' or 'merge'"),
+        ({"window": (1, 2)}, "expected threshold='global'"),
+        ({"window": (7, 8), "threshold": "global"}, "no electron is inside 7 to 8 GeV"),
         ({"min_count": 0}, "at least 1 event"),
         ({"scores_signal": [], "energy_signal": []}, "no scores of the signal"),
     ],

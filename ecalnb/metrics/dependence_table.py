@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypedDict
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from ._bins import merge_bins
 from .binned import rejection_in_bins
 from .energy_dependence import efficiency_spread, energy_correlation
-from .matched import MatchedSample
+from .matched import MatchedSample, rejection_text
+from .rejection import check_efficiencies
 
 __all__ = ["DEPENDENCE_COLUMNS", "efficiency_against_energy", "energy_dependence"]
 
@@ -31,10 +34,15 @@ DEPENDENCE_COLUMNS = {
 """Columns of the table of energy dependences, and what they hold."""
 
 
+class _Replicas(TypedDict):
+    n_replicas: int
+    seed: int
+
+
 def energy_dependence(
     sample: MatchedSample,
     edges: npt.ArrayLike,
-    efficiency: float = 0.90,
+    efficiencies: npt.ArrayLike = 0.90,
     *,
     window: tuple[float, float] | None = None,
     models: Sequence[str] = (),
@@ -52,9 +60,10 @@ def energy_dependence(
     sample : MatchedSample
         The events.
     edges : array_like
-        Bins of energy for the spread of the efficiency, GeV.
-    efficiency : float
-        Electron efficiency that sets the threshold.
+        Bins of energy for the spread of the efficiency, GeV; neighbours are merged until each has `min_count`
+        electrons.
+    efficiencies : float or array_like
+        Electron efficiencies that set thresholds.
     window : tuple of float, optional
         Energies of the electrons that set it, GeV; all inside the bins unless told.
     models : sequence of str
@@ -65,17 +74,21 @@ def energy_dependence(
     Returns
     -------
     DataFrame
-        A row for each model with the columns of `DEPENDENCE_COLUMNS`.
+        A row for each model and efficiency with the columns of `DEPENDENCE_COLUMNS`.
     """
-    replicas = {"n_replicas": n_replicas, "seed": seed}
+    replicas: _Replicas = {"n_replicas": n_replicas, "seed": seed}
+    bins = merge_bins(edges, sample.electrons["en3d"], min_count=min_count)
     rows = []
     for name in models or sample.models:
         scores, energy = sample.electrons[name], sample.electrons["en3d"]
-        options = {"window": window, "weights": sample.weights[0], "min_count": min_count, **replicas}
-        spread = efficiency_spread(scores, energy, edges, efficiency, **options)
         species = zip((sample.electrons, sample.protons), sample.weights, strict=True)
         correlations = [energy_correlation(table[name], table["en3d"], w, **replicas) for table, w in species]
-        rows.append([name, efficiency, *spread[:-1], *np.ravel(correlations).tolist()])
+        for efficiency in check_efficiencies(efficiencies).tolist():
+            spread = efficiency_spread(
+                scores, energy, bins, efficiency,
+                window=window, weights=sample.weights[0], min_count=min_count, **replicas,
+            )  # fmt: skip
+            rows.append([name, efficiency, *spread[:-1], *np.ravel(correlations).tolist()])
     return pd.DataFrame(rows, columns=list(DEPENDENCE_COLUMNS))
 
 
@@ -86,28 +99,38 @@ def efficiency_against_energy(
     *,
     window: tuple[float, float] | None = None,
     models: Sequence[str] = (),
-    **options: object,
+    threshold: Literal["per_bin", "global"] = "global",
+    few: Literal["leave_out", "merge"] = "leave_out",
+    min_count: int = 50,
 ) -> pd.DataFrame:
-    """Efficiency and rejection of each model in bins of energy, at one threshold for all of them.
+    """Efficiency and rejection of each model in bins of energy, at one threshold for all bins or one for each.
 
     Parameters
     ----------
     sample : MatchedSample
         The events.
-    edges, efficiencies, window, **options
-        As of :func:`ecalnb.metrics.rejection_in_bins`; ``threshold`` is "global" unless told.
+    edges, efficiencies, window
+        As of :func:`ecalnb.metrics.rejection_in_bins`.
     models : sequence of str
         Columns of the models; all that have judged every event unless told.
+    threshold, few, min_count
+        As of :func:`ecalnb.metrics.rejection_in_bins`, but for one threshold unless told.
 
     Returns
     -------
     DataFrame
-        The columns of :func:`ecalnb.metrics.rejection_in_bins`, and ``model``.
+        The columns of :func:`ecalnb.metrics.rejection_in_bins`, ``model``, ``bin`` (its edges) and ``text``: the
+        rejection with its interval, as of :func:`ecalnb.metrics.rejection_table`; empty where there is none.
     """
-    options = {"threshold": "global", "weights": sample.weights, "window": window, **options}
+    electrons, protons = sample.electrons, sample.protons
     tables = []
     for name in models or sample.models:
-        species = [table[column] for table in (sample.electrons, sample.protons) for column in (name, "en3d")]
-        table = rejection_in_bins(*species, edges, efficiencies, **options)  # type: ignore[arg-type]
+        table = rejection_in_bins(
+            electrons[name], electrons["en3d"], protons[name], protons["en3d"], edges, efficiencies,
+            threshold=threshold, window=window, weights=sample.weights, min_count=min_count, few=few,
+        )  # fmt: skip
         tables.append(table.assign(model=name))
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    bins = [f"{low:.4g} to {high:.4g}" for low, high in table[["energy_low", "energy_high"]].to_numpy()]
+    rows = table.to_dict("records")
+    return table.assign(bin=bins, text=["" if np.isnan(row["rejection"]) else rejection_text(row) for row in rows])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -128,10 +129,11 @@ def rejection_table(sample: MatchedSample, efficiencies: Sequence[float], models
     """
     curves = [sample.curve(name, efficiencies).assign(model=name) for name in models or sample.models]
     table = pd.concat(curves, ignore_index=True)
-    return table.assign(text=[_text(row) for row in table.to_dict("records")])
+    return table.assign(text=[rejection_text(row) for row in table.to_dict("records")])
 
 
-def _text(row: dict[str, float]) -> str:
+def rejection_text(row: Mapping[Hashable, Any]) -> str:
+    """Rejection of a row of a table with its interval and the protons that pass, or, after ``>``, its lower limit."""
     if row["is_limit"]:
         return f"> {row['low_total']:.3g}"
     high = "∞" if np.isinf(row["high_total"]) else f"{row['high_total']:.3g}"

@@ -234,7 +234,9 @@ def rejection_in_bins(
         start, stop, rejection, low, high = (part[name].to_numpy(dtype=float) for name in names)
         middle = np.sqrt(start * stop) * (stop / start) ** (0.08 * shift)
         y = low if is_limit else rejection
-        yerr = [0 * low, 0.35 * low] if is_limit else [rejection - low, high - rejection]
+        # An interval without an upper end goes off the top of the axes.
+        top = np.where(np.isfinite(high), high, 1000 * rejection)
+        yerr = [0 * low, 0.35 * low] if is_limit else [rejection - low, top - rejection]
         xerr, mark = [middle - start, stop - middle], "none" if is_limit else "o"
         bars: Any = ax.errorbar(
             middle, y, yerr, xerr, fmt=mark, lolims=is_limit, color=color, ms=5, lw=1.2, label=label

@@ -53,8 +53,8 @@ def score_profile(ax: Axes, table: pd.DataFrame, label: str, *, color: str | Non
     artists: list[Artist] = []
     for low, high, alpha in ((0.025, 0.975, 0.15), (0.16, 0.84, 0.3)):
         # Steps that end where a bin has no quantiles.
-        band = [np.append(table[name], table[name].iloc[-1]).astype(float) for name in (low, high)]
-        artists.append(ax.fill_between(edges, *band, step="post", color=color, alpha=alpha, lw=0))
+        bottom, top = (np.append(table[name], table[name].iloc[-1]).astype(float) for name in (low, high))
+        artists.append(ax.fill_between(edges, bottom, top, step="post", color=color, alpha=alpha, lw=0))
     some = table[table["median"].notna()]
     middle = np.sqrt(some["energy_low"] * some["energy_high"])
     error = [some["median"] - some["median_low"], some["median_high"] - some["median"]]
@@ -122,6 +122,7 @@ def correlation_rows(ax: Axes, table: pd.DataFrame) -> list[Artist]:
     list of Artist
     """
     artists: list[Artist] = []
+    table = table.drop_duplicates("model")  # one row an efficiency, with the same correlations
     rows = np.arange(len(table))
     for species, shift in (("electron", -0.12), ("proton", 0.12)):
         value, error = (table[name].to_numpy(dtype=float) for name in (species, f"{species}_error"))
