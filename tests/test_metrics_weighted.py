@@ -6,6 +6,7 @@ spectrum. One sample is generated flat in the energy and weighted to a falling s
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import astuple
 
@@ -13,14 +14,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ecalnb import metrics
 from ecalnb.metrics import (
     calibration_error,
     efficiency_spread,
     energy_correlation,
+    ensemble_gain,
     fit_temperature,
     fit_templates,
     gaussian_core,
     quantile_resolution,
+    rejection_against_events,
     rejection_curve,
     rejection_factors,
     rejection_in_bins,
@@ -79,6 +83,24 @@ def factors(e: Sample, p: Sample) -> list[float]:
     return np.log(table["factor"]).tolist()
 
 
+def trainings(e: Sample, p: Sample) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Scores of three trainings, which see the same events with noise of their own."""
+    rng = np.random.default_rng(len(e[0]))
+    signal, background = ({n: s[0] + rng.normal(0, 0.7, len(s[0])) for n in "abc"} for s in (e, p))
+    return signal, background
+
+
+def ensemble(e: Sample, p: Sample) -> list[float]:
+    gain = ensemble_gain(*trainings(e, p), ["a", "b", "c"], 0.9, weights=(e[2], p[2]), n_replicas=100)
+    return [np.log(gain.factor), np.log(gain.passed_members / p[2].sum())]
+
+
+def against_events(e: Sample, p: Sample) -> list[float]:
+    runs = pd.DataFrame({"run": list("abc"), "model": "toy", "events": 1000, "seed": [1, 2, 3]})
+    study = rejection_against_events(runs, *trainings(e, p), 0.9, weights=(e[2], p[2]), n_replicas=100)
+    return np.log(study.points["rejection"]).tolist()
+
+
 def profile(e: Sample, p: Sample) -> list[float]:  # noqa: ARG001
     table = score_profile(*e[:2], [1, 5, 10], weights=e[2])
     return table[["median", 0.16, 0.84]].to_numpy().ravel().tolist()
@@ -131,7 +153,8 @@ def calibration(e: Sample, p: Sample) -> list[float]:
 
 
 METRICS: list[Callable[[Sample, Sample], list[float]]] = [
-    area, rejections, binned_rejections, factors, profile, correlation, spread, core, quantiles, resolutions, shares,
+    area, rejections, binned_rejections, factors, ensemble, against_events, profile, correlation, spread, core,
+    quantiles, resolutions, shares,
     calibration,
 ]  # fmt: skip
 
@@ -153,6 +176,15 @@ def test_weighted_events_are_events_of_that_spectrum(metric: Callable[[Sample, S
     assert (abs(difference) < 5 * error + 1e-9).all(), difference / error
     # Without the weights one would see another spectrum, so this test can fail.
     assert (abs(unweighted.mean(axis=0) - drawn.mean(axis=0)) > 5 * error).any()
+
+
+def test_no_metric_is_forgotten() -> None:
+    # Bins and counts are not events, and tables of a MatchedSample take its weights.
+    others = {"clopper_pearson", "effective_counts", "fit_energy_resolution", "merge_bins"}
+    others |= {"efficiency_against_energy", "energy_dependence", "rejection_table"}
+    public = {name: getattr(metrics, name) for name in metrics.__all__}
+    functions = {name: value for name, value in public.items() if inspect.isfunction(value)}
+    assert {name for name, value in functions.items() if "weights" not in inspect.signature(value).parameters} == others
 
 
 @pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.__name__)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..intervals import FloatArray, check_level
-from .scores import ROUNDING, SortedScores, check_numbers
+from .scores import ROUNDING, SortedScores, check_numbers, check_weights
 
 __all__ = ["FACTOR_COLUMNS", "passed_in_replicas", "rejection_factors"]
 
@@ -119,9 +119,7 @@ def rejection_factors(
 
 
 def _weights(weights: npt.ArrayLike | None, length: int, name: str) -> FloatArray:
-    return (
-        np.ones(length) if weights is None else check_numbers(weights, f"weights of the {name}", length).astype(float)
-    )
+    return np.ones(length) if weights is None else check_weights(weights, name, length)
 
 
 def _matrix(scores: Mapping[Name, npt.ArrayLike], name: str) -> FloatArray:

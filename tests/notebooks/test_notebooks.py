@@ -152,6 +152,19 @@ def test_rejections_are_at_least_one_and_fall_with_efficiency(run: Run) -> None:
         assert [at[percent] for percent in sorted(at)] == sorted(at.values(), reverse=True)
 
 
+def test_energy_dependence_is_measured_for_every_training(run: Run) -> None:
+    numbers = run.numbers("05_energy_binned_rejection")
+    assert all(-0.5 < value < 1 for value in find(numbers, "R2 of score and energy").values())
+    for training in ("plain", "planing", "penalty", "both"):
+        spreads = find(numbers, rf"^small CNN, {training}: spread of the efficiency")
+        assert all(0 <= value < 0.6 for value in spreads.values())
+    # E/p knows what a shower does not: at the energies of the Geant4 events hardly a proton passes both.
+    pattern = r"^Geant4, shower_bdt(\+energy_momentum)?: rejection at 99"
+    alone, together = (numbers[name] for name in find(numbers, pattern))
+    assert (together["high"] or math.inf) > alone["low"]
+    assert together["value"] > 50
+
+
 def test_a_second_run_has_nothing_to_do(run: Run) -> None:
     result = run.again()
     assert result.returncode == 0, result.stderr
