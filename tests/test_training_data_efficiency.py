@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from toy_training import toy_showers
 
+from ecalnb import models
 from ecalnb.store import Store, from_showers
-from ecalnb.training import TrainingError, nested_sizes, predict, score_runs, train_on_subsets
+from ecalnb.training import TrainingError, measured_efficiency, nested_sizes, predict, score_runs, train_on_subsets
 from ecalnb.training.data_efficiency import RUN_COLUMNS
 
 SETTINGS: dict[str, Any] = {
@@ -124,3 +125,22 @@ def test_trees_take_each_event_once(store: Store, tmp_path: Path) -> None:
 def test_impossible_studies_are_refused(store: Store, tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         train_on_subsets(store, "ecal_linear", tmp_path, **{"sizes": [32], **SETTINGS, **change})
+
+
+def test_what_comes_with_the_package_is_a_study_with_its_conditions() -> None:
+    study, conditions = measured_efficiency()
+    assert {"events", "sample", "settings", "code"} <= set(conditions)
+    known = {model.name for model in models.list_models()}
+    assert set(study.runs["model"]) == set(study.points["model"]) <= known
+    for row in study.points.to_dict("records"):
+        own = study.runs[(study.runs["model"] == row["model"]) & (study.runs["events"] == row["events"])]
+        assert len(own) == row["seeds"]
+        assert row["rejection"] == pytest.approx(1 / (1 / own["rejection"]).mean())
+        assert row["low"] < row["rejection"] <= row["high"]
+
+
+def test_a_file_that_is_no_study_is_refused(tmp_path: Path) -> None:
+    for content in ("[1]", '{"runs": []}', "nothing"):
+        (tmp_path / "study.json").write_text(content)
+        with pytest.raises(TrainingError, match=r"study\.json does not hold a study"):
+            measured_efficiency(tmp_path / "study.json")
