@@ -86,7 +86,12 @@ def clopper_pearson_bound(k: npt.ArrayLike, n: npt.ArrayLike, miss: npt.ArrayLik
 
 
 def effective_counts(
-    passed: npt.ArrayLike, passed2: npt.ArrayLike, total: npt.ArrayLike, total2: npt.ArrayLike
+    passed: npt.ArrayLike,
+    passed2: npt.ArrayLike,
+    total: npt.ArrayLike,
+    total2: npt.ArrayLike,
+    *,
+    capped: bool = True,
 ) -> tuple[FloatArray, FloatArray]:
     """Return the counts of unweighted events that know a weighted fraction equally well.
 
@@ -101,6 +106,9 @@ def effective_counts(
         Sum of the weights, and of their squares, of the events that passed.
     total, total2 : array_like
         The same of all events.
+    capped : bool
+        Without the cap, light survivors may count as more than all events do: right where those that pass are light on
+        purpose (importance sampling), and too bold where they are light by chance.
 
     Returns
     -------
@@ -113,7 +121,7 @@ def effective_counts(
         p = np.where(t1 > 0, np.clip(s1 / t1, 0, 1), 0.0)
         variance = ((1 - p) ** 2 * s2 + p**2 * np.maximum(t2 - s2, 0)) / t1**2
         n = np.where((p > 0) & (p < 1), p * (1 - p) / variance, n_all)
-    n = np.minimum(n, n_all)
+    n = np.minimum(n, n_all) if capped else n
     # Equal weights must give whole numbers back: rounding errors would shift ranks and bounds.
     k = p * n
     n, k = (np.where(abs(v - np.rint(v)) <= 1e-9 * np.maximum(v, 1), np.rint(v), v) for v in (n, k))

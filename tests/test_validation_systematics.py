@@ -81,3 +81,21 @@ def test_bad_input(electrons):
     compared = compare_rejections(electrons, {"one": electrons}, ["net"], [0.9], WINDOW)
     with pytest.raises(ValidationError, match="there is no sample 'two'; expected one of one"):
         rejection_ratios(compared, "two")
+
+
+def test_importance_sampling_has_the_coverage_of_its_intervals(electrons):
+    # Nine tenths of the protons cannot pass, and one in fifty of those is there, with weight 50.
+    threshold = compare_rejections(electrons, {"one": electrons}, ["net"], [0.9], WINDOW)["threshold"].iloc[0]
+    truth = 1 / (0.1 * stats.norm.sf(threshold, -1.5))
+    covered = 0
+    for seed in range(60):
+        heavy = table(np.random.default_rng(seed).binomial(9_000, 0.02), -9.0, seed, weight=50.0)
+        light = table(1_000, -1.5, 1000 + seed, weight=1.0)
+        (row,) = compare_rejections(electrons, {"both": pd.concat([heavy, light])}, ["net"], [0.9], WINDOW).to_dict(
+            "records"
+        )
+        covered += row["low"] < truth < row["high"]
+        if row["n_passed"]:
+            assert row["n_effective"] / row["rejection"] == pytest.approx(row["n_passed"], rel=0.2)
+    # 68 % at least; discrete counts cover more.
+    assert 0.6 < covered / 60 <= 1

@@ -54,7 +54,9 @@ def compare_rejections(
     Returns
     -------
     DataFrame
-        ``sample``, ``model`` and the columns of :data:`ecalnb.metrics.REJECTION_COLUMNS`.
+        ``sample``, ``model`` and the columns of :data:`ecalnb.metrics.REJECTION_COLUMNS`. Intervals are those of the
+        protons alone, at the threshold as it is, also ``low_total`` and ``high_total``. Effective counts are not capped
+        (:func:`ecalnb.intervals.effective_counts`): what importance sampling makes light passes, by its design.
 
     Raises
     ------
@@ -70,13 +72,11 @@ def compare_rejections(
     weights = spectrum_weights(
         electrons["en3d"], first["en3d"], edges, weights=_weights(electrons), reference_weights=_weights(first)
     )
-    curves = [
-        rejection_curve(electrons[model], table[model], efficiencies, (weights, _weights(table))).assign(
-            sample=name, model=model
-        )
-        for name, table in samples.items()
-        for model in models
-    ]
+    curves = []
+    for name, table in samples.items():
+        for model in models:
+            curve = rejection_curve(electrons[model], table[model], efficiencies, (weights, _weights(table)))
+            curves.append(_intervals(curve, table[model], _weights(table)).assign(sample=name, model=model))
     return pd.concat(curves, ignore_index=True)
 
 
@@ -164,11 +164,26 @@ def core_shares(
         for quantile, cut in zip(quantiles, cuts, strict=True):
             passes = values >= cut
             some, every = weights[passes], weights
-            k, n = effective_counts(some.sum(), (some**2).sum(), every.sum(), (every**2).sum())
+            k, n = effective_counts(some.sum(), (some**2).sum(), every.sum(), (every**2).sum(), capped=False)
             low, high = clopper_pearson(k, n)
             row = {"sample": name, "efficiency": 1 - quantile, "least": cut, "passed": int(passes.sum())}
             rows.append({**row, "share": some.sum() / every.sum(), "low": float(low), "high": float(high)})
     return pd.DataFrame(rows)
+
+
+def _intervals(
+    curve: pd.DataFrame, scores: pd.Series, weights: npt.NDArray[np.float64], level: float = 0.68
+) -> pd.DataFrame:
+    """Put the intervals of weighted protons into a curve, where some pass."""
+    passes = scores.to_numpy()[:, np.newaxis] >= curve["threshold"].to_numpy()
+    some, squares = weights @ passes, weights**2 @ passes
+    k, n = effective_counts(some, squares, weights.sum(), (weights**2).sum(), capped=False)
+    low, high = clopper_pearson(k, n, level)
+    there = some > 0
+    with np.errstate(divide="ignore"):
+        low, high = np.where(there, 1 / high, curve["low"]), np.where(there, 1 / low, curve["high"])
+    n = np.where(there, n, curve["n_effective"])
+    return curve.assign(n_effective=n, low=low, high=high, low_total=low, high_total=high)
 
 
 def _core(showers: Showers) -> npt.NDArray[np.float64]:
