@@ -136,7 +136,7 @@ def reliability(
     bins = bin_numbers(probability, borders)
 
     def summed(values: FloatArray) -> FloatArray:
-        return np.bincount(bins, values, minlength=len(borders) - 1)
+        return np.bincount(bins, values, minlength=len(borders) - 1).astype(float)
 
     w, signal = events.weights, events.weights * events.target
     total = summed(w)

@@ -131,7 +131,8 @@ class EcalDataModule(LightningDataModule):
         if n_events > len(rows):
             raise TrainingError(f"{name}_events is {n_events}, and there are {len(rows)} events for {name}")
         signal = self.target[rows] == 1
-        self.rows[name] = rows[nested_subset(*self._keys[rows].T, signal, n_events, salt)]
+        file_id, entry = self._keys[rows].T
+        self.rows[name] = rows[nested_subset(file_id, entry, signal, n_events, salt)]
         if not all(self.counts(name)):
             raise TrainingError(f"{name}_events is {n_events}, too few to have events of both classes")
 

@@ -114,8 +114,8 @@ def train_on_subsets(
     for name in ("train_events", "seed"):
         if name in settings:
             raise TrainingError(f"{name} is set by the study; leave it out")
-    epochs = {} if model in METHODS else {"epoch_events": epoch_events or max(sizes)}
-    rows = []
+    epochs: dict[str, Any] = {} if model in METHODS else {"epoch_events": epoch_events or max(sizes)}
+    rows: list[dict[str, Any]] = []
     for seed in seeds:
         for events in sizes:
             name = f"{model}.{events}.seed{seed}"
