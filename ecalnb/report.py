@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ._atomic import write_json
+from ._shown import Html, Picture, thumbnail
 from ._style import save
 from .intervals import clopper_pearson
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
+
+    from .metrics import MatchedSample
 
 __all__ = ["Html", "Picture", "Report"]
 
@@ -199,6 +201,38 @@ class Report:
             self.number(own, row[value], *ends, error=error, unit=unit.format(**row), note=note.format(**row))
         return self.latest()
 
+    def rejections(
+        self, name: str, sample: MatchedSample, efficiencies: Sequence[float], models: Sequence[str] = ()
+    ) -> tuple[pd.DataFrame, Html]:
+        """Measure rejections of several models, keep each with its interval, and write them as a table for people.
+
+        Parameters
+        ----------
+        name : str
+            What the numbers begin with, and the name of the table.
+        sample, efficiencies, models
+            As of :func:`ecalnb.metrics.rejection_table`.
+
+        Returns
+        -------
+        table : DataFrame
+            A row for each model and efficiency.
+        shown : Html
+            A row for each model, for a notebook cell to show.
+        """
+        from .metrics import rejection_table
+        from .plots import model_style
+
+        table = rejection_table(sample, efficiencies, models)
+        note = sample.statement + "; {n_passed:.0f} of {n_background:.0f} protons pass"
+        label = f"{name}, {{model}}: rejection at {{efficiency:.0%}}"
+        self.rows(table, label, "rejection", interval=("low_total", "high_total"), note=note)
+        self._shown = len(self.numbers)
+        wide = table.pivot_table("text", "model", "efficiency", aggfunc="first", sort=False)
+        wide = wide.rename(columns="{:.0%}".format, index=lambda model: model_style(model)["label"]).reset_index()
+        caption = f"<p><b>{html.escape(name)}</b>: {html.escape(sample.statement)}</p>"
+        return table, Html(caption + self.table(f"rejection {name}", wide).to_html(index=False, border=0))
+
     def latest(self) -> Html:
         """Numbers kept since this was last asked, for a notebook cell to show."""
         names = list(self.numbers)[self._shown :]
@@ -231,7 +265,7 @@ class Report:
     def _repr_html_(self) -> str:
         pictures = "".join(
             f"<figure style='display:inline-block;margin:4px'><img alt='{path.stem}' "
-            f"src='data:image/png;base64,{base64.b64encode(_thumbnail(path)).decode()}'>"
+            f"src='data:image/png;base64,{base64.b64encode(thumbnail(path)).decode()}'>"
             f"<figcaption>figures/{path.name}</figcaption></figure>"
             for path in self.figures
         )
@@ -245,53 +279,6 @@ class Report:
             for name in names
         )
         return f"<table><tr><th>quantity</th><th>value</th><th>what it rests on</th></tr>{rows}</table>"
-
-
-class Picture:
-    """A saved figure that a notebook cell shows, as it is in the file.
-
-    Parameters
-    ----------
-    path : Path
-        The PNG.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __repr__(self) -> str:
-        return f"<Picture {self.path}>"
-
-    def _repr_png_(self) -> bytes:
-        return self.path.read_bytes()
-
-
-class Html:
-    """A piece of HTML that a notebook cell shows.
-
-    Parameters
-    ----------
-    text : str
-        The HTML.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-
-    def _repr_html_(self) -> str:
-        return self.text
-
-
-def _thumbnail(path: Path, width: int = 330) -> bytes:
-    """Make a small copy of a picture, so that a notebook does not hold everything twice."""
-    from PIL import Image
-
-    with Image.open(path) as image:
-        small = image.convert("RGB")
-    small.thumbnail((width, width))
-    stream = io.BytesIO()
-    small.save(stream, "PNG")
-    return stream.getvalue()
 
 
 def _finite(value: float) -> float | int | None:

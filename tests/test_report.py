@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 
 import matplotlib as mpl
@@ -11,6 +12,7 @@ import pytest
 from matplotlib import pyplot as plt
 from scipy.stats import binomtest
 
+from ecalnb.metrics import MatchedSample
 from ecalnb.report import Report
 
 mpl.use("agg")
@@ -129,3 +131,22 @@ def test_rows_without_a_value_are_left_out(report):
     assert (report.numbers["a"]["low"], report.numbers["a"]["unit"]) == (0.9, "mm")
     report.rows(table[:1], "width {what}", "x", interval=("x_error", "x"))
     assert report.numbers["width a"]["low"] == 0.1
+
+
+def test_rejections_are_numbers_and_a_table_for_people(report):
+    rng = np.random.default_rng(1)
+    label = np.repeat(["electron", "proton"], 500)
+    scores = pd.DataFrame({"label": label, "en3d": rng.uniform(20, 30, 1000), "split": "test"})
+    scores["ecal_cvt"] = rng.normal(label == "electron")
+    scores["mine"] = rng.normal(label == "electron")
+    sample = MatchedSample.from_scores(scores, 20, 30, n_bins=2)
+    table, shown = report.rejections("some", sample, [0.9, 0.5], ["mine", "ecal_cvt"])
+    assert list(report.numbers)[:2] == ["some, mine: rejection at 90%", "some, mine: rejection at 50%"]
+    number, row = report.numbers["some, ecal_cvt: rejection at 50%"], table.iloc[3]
+    assert (number["value"], number["low"], number["high"]) == (row["rejection"], row["low_total"], row["high_total"])
+    assert [list(written.values()) for written in report.tables["rejection some"]] == [
+        ["mine", *table["text"][:2]],
+        ["CvT", *table["text"][2:]],
+    ]
+    assert html.escape(sample.statement) in shown._repr_html_()
+    assert "rejection" not in report.latest()._repr_html_()
