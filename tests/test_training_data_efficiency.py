@@ -131,7 +131,8 @@ def test_what_comes_with_the_package_is_a_study_with_its_conditions() -> None:
     study, conditions = measured_efficiency()
     assert {"events", "sample", "settings", "code"} <= set(conditions)
     known = {model.name for model in models.list_models()}
-    assert set(study.runs["model"]) == set(study.points["model"]) <= known
+    assert set(study.runs["model"]) == set(study.points["model"])
+    assert {model.partition(".")[0] for model in study.runs["model"]} <= known
     for row in study.points.to_dict("records"):
         own = study.runs[(study.runs["model"] == row["model"]) & (study.runs["events"] == row["events"])]
         assert len(own) == row["seeds"]

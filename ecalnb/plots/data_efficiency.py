@@ -25,6 +25,7 @@ def rejection_against_events(
     label: str | None = None,
     color: str | None = None,
     linestyle: str = "-",
+    marker: str = "o",
     earlier: bool = False,
     shift: int = 0,
 ) -> list[Artist]:
@@ -39,8 +40,8 @@ def rejection_against_events(
         :class:`ecalnb.metrics.DataEfficiency`.
     fits : DataFrame, optional
         Fit of the model: one row of the table of fits, or none.
-    label, color, linestyle : str, optional
-        Entry in the legend, colour, and line of the fit.
+    label, color, linestyle, marker : str, optional
+        Entry in the legend, colour, line of the fit, and points.
     earlier : bool
         Draw open points: they were not measured together with the others.
     shift : int
@@ -59,7 +60,7 @@ def rejection_against_events(
     yerr = [np.where(limit, 0, y - low), np.where(limit, 0.4 * low, np.minimum(high, 1e3 * y) - y)]
     face = "white" if earlier else color
     bars: Any = ax.errorbar(
-        x, y, yerr, fmt="o", ms=5, mfc=face, lw=1.2, color=color, lolims=limit, label=label, zorder=3
+        x, y, yerr, fmt=marker, ms=5, mfc=face, lw=1.2, color=color, lolims=limit, label=label, zorder=3
     )
     artists: list[Artist] = list(bars.get_children())
     for row in () if fits is None else fits.to_dict("records"):
