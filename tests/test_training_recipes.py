@@ -234,3 +234,11 @@ def test_labels_that_cannot_be(tmp_path: Path) -> None:
     store = from_showers(toy_showers(20), tmp_path / "store")
     with pytest.raises(TrainingError, match=r"has no column beta, good_beta, n_tracks"):
         EcalDataModule(store, resolve_recipe("flight_60_20_20"))
+
+
+def test_a_recipe_with_other_inputs_than_the_model_is_made_for_is_told(caplog):
+    general = resolve_recipe("flight_60_20_20")
+    assert resolve_recipe("flight_60_20_20", "ecal_phys_cvt").inputs == "track_window"
+    assert not caplog.records
+    assert resolve_recipe(general, "ecal_phys_cvt").inputs == "merged"
+    assert "made for the inputs track_window; the recipe given has merged" in caplog.text

@@ -6,6 +6,7 @@ defaults of :class:`Recipe`. A key that nobody reads is an error.
 
 from __future__ import annotations
 
+import logging
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -14,10 +15,11 @@ from typing import Any
 
 from .._toml import DATA, check_keys, near, read_toml
 from .errors import TrainingError
-from .inputs import default_inputs
+from .inputs import MergedInputs, default_inputs
 
 __all__ = ["MONITORS", "Recipe", "list_recipes", "parse_settings", "resolve_recipe"]
 
+log = logging.getLogger(__name__)
 
 MONITORS = {"val_loss": "min", "val_auc": "max", "val_background_90": "min"}
 """What can choose the best epoch, and whether it should be small or large: loss, area under the ROC curve, and the
@@ -77,6 +79,9 @@ class Recipe:
     penalty : dict
         Name and parameters of an addition to the training loss (:mod:`ecalnb.training.penalties`), for example
         ``{name = "distance_correlation", weight = 1.0}``.
+    adaptation : dict
+        Name and settings of a domain adaptation (:mod:`ecalnb.training.adaptation`), for example ``{name = "dann"}``;
+        it needs a target.
     batch_norm_events : int
         Training events from which the moments of batch normalisation are computed anew before each validation
         (:mod:`ecalnb.training.batchnorm`); 0 keeps the running means of the training.
@@ -121,6 +126,7 @@ class Recipe:
     augmentation: tuple[str, ...] = ()
     planing: bool = False
     penalty: dict[str, Any] = field(default_factory=dict)
+    adaptation: dict[str, Any] = field(default_factory=dict)
     batch_norm_events: int = 0
     precision: str = "32"
     model_options: dict[str, Any] = field(default_factory=dict)
@@ -244,7 +250,10 @@ def resolve_recipe(
     except ValueError as error:
         raise TrainingError(str(error)) from None
     options = {**settings.get("model_options", {}), **overrides.pop("model_options", {})}
-    inputs = {"inputs": default_inputs(model)}
+    natural = default_inputs(model)
+    inputs = {"inputs": natural}
+    if isinstance(recipe, Recipe) and natural not in (MergedInputs.name, {**settings, **overrides}["inputs"]):
+        log.warning("%s is made for the inputs %s; the recipe given has %s", model, natural, recipe.inputs)
     return Recipe(name=name, **{**inputs, **settings, **overrides, "model_options": options})
 
 
