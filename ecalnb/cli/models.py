@@ -49,6 +49,13 @@ def train(
     device: DeviceOption = Device.auto,
     devices: Annotated[int, typer.Option(help="Processes to train in on this machine, e.g. one for each GPU.")] = 1,
     nodes: Annotated[int, typer.Option(help="Machines that take part, each with so many devices.")] = 1,
+    adapt: Annotated[
+        str | None,
+        typer.Option(help="Adapt to the events of --target by coral, mmd, dann, mcc, batch_norm or response."),
+    ] = None,
+    target: Annotated[
+        Path | None, typer.Option(help="Store with events of the target domain; labels in it are ignored.")
+    ] = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write logs for TensorBoard too.")] = False,
     resume: Annotated[bool, typer.Option(help="Go on where an interrupted run stopped, or begin anew.")] = True,
     all_weights: Annotated[
@@ -73,6 +80,9 @@ def train(
     from ..training import is_first_process, parse_settings
     from ..training import train as train_model
 
+    overrides = parse_settings(settings or [])
+    if adapt is not None:
+        overrides["adaptation"] = {"name": adapt, **overrides.get("adaptation", {})}
     run = train_model(
         store,
         model=model,
@@ -82,9 +92,10 @@ def train(
         device=device.value,
         devices=devices,
         nodes=nodes,
+        target=target,
         tensorboard=tensorboard,
         resume=resume,
-        **parse_settings(settings or []),
+        **overrides,
     )
     if not is_first_process():
         return

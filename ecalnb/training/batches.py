@@ -19,7 +19,7 @@ from ..geometry import Calorimeter
 from .errors import TrainingError
 from .scales import Batch
 
-__all__ = ["BatchLoader", "EventSource"]
+__all__ = ["BatchLoader", "EventSource", "PairedLoader"]
 
 
 class EventSource(Protocol):
@@ -141,3 +141,38 @@ class BatchLoader:
     def load_state_dict(self, state: Mapping[str, int]) -> None:
         """Go on where another loader of the same events was."""
         self.epoch, self.batches_done = state["epoch"], state["batches_done"]
+
+
+class PairedLoader:
+    """Batches of two domains: those of a labelled source, each with as many events of a target.
+
+    A batch has ``domain``, 0 for source and 1 for target events, which come last. What the target does not have, such
+    as ``target`` (whether an event is signal), is not a number there.
+
+    Parameters
+    ----------
+    source, target : BatchLoader
+        Loaders with the same batches in an epoch.
+    """
+
+    def __init__(self, source: BatchLoader, target: BatchLoader) -> None:
+        self.source, self.target = source, target
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for source, target in zip(self.source, self.target, strict=True):
+            missing = torch.full((len(target["cells"]),), torch.nan)
+            batch = {name: torch.cat([values, target.get(name, missing)]) for name, values in source.items()}
+            batch["domain"] = torch.cat([torch.zeros(len(source["cells"])), torch.ones(len(target["cells"]))])
+            yield batch
+
+    def state_dict(self) -> dict[str, int]:
+        """Epoch and number of its batches that are done, which are the same for both."""
+        return self.source.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, int]) -> None:
+        """Go on where another loader of the same events was."""
+        self.source.load_state_dict(state)
+        self.target.load_state_dict(state)

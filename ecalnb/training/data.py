@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from pytorch_lightning import LightningDataModule
 
-from .batches import BatchLoader, EventSource
+from .batches import BatchLoader, EventSource, PairedLoader
 from .errors import TrainingError
 from .inputs import Batch, NeedsColumns, inputs_from
 from .labels import label_columns, label_events
@@ -28,6 +28,13 @@ __all__ = ["EcalDataModule", "EventSource", "Selection", "columns_for", "describ
 log = logging.getLogger(__name__)
 
 Selection = Callable[[pd.DataFrame], npt.ArrayLike]
+
+
+class UnlabelledEvents(Protocol):
+    """Events of another domain; :class:`ecalnb.training.adaptation.TargetEvents` are some."""
+
+    def loader(self, like: BatchLoader, batch_size: int) -> BatchLoader:
+        """Batches, as many in an epoch as those of another loader."""
 
 
 class EcalDataModule(LightningDataModule):
@@ -47,6 +54,8 @@ class EcalDataModule(LightningDataModule):
         Further cut on the event table, for example an :class:`ecalnb.selection.Cut`.
     columns : sequence of str
         Columns that training batches have beside those of the inputs, for example for a penalty.
+    target : UnlabelledEvents, optional
+        Events of another domain, which go into the training batches too.
 
     Raises
     ------
@@ -64,6 +73,7 @@ class EcalDataModule(LightningDataModule):
         seed: int = 1,
         selection: Selection | None = None,
         columns: Sequence[str] = (),
+        target: UnlabelledEvents | None = None,
     ) -> None:
         super().__init__()
         self.store = store
@@ -72,7 +82,8 @@ class EcalDataModule(LightningDataModule):
         self.seed = seed
         self.selection = selection
         self._extra = tuple(name for name in columns if name not in self.inputs.columns)
-        self._train: BatchLoader | None = None
+        self.unlabelled = target
+        self._train: BatchLoader | PairedLoader | None = None
         self._resumed: Mapping[str, int] | None = None
         self._choose()
 
@@ -197,19 +208,23 @@ class EcalDataModule(LightningDataModule):
         place = (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
         return BatchLoader(self.store, rows, columns, batch_size, seed, *place, epoch_events)
 
-    def train_dataloader(self) -> BatchLoader:
+    def train_dataloader(self) -> BatchLoader | PairedLoader:
         """Shuffled batches of the training events."""
-        self._train = self._loader("train", self.recipe.batch_size, self.seed, self.recipe.epoch_events)
+        source = self._loader("train", self.recipe.batch_size, self.seed, self.recipe.epoch_events)
+        other = self.unlabelled
+        self._train = source if other is None else PairedLoader(source, other.loader(source, self.recipe.batch_size))
         if self._resumed is not None:
             self._train.load_state_dict(self._resumed)
         return self._train
 
     def sample_of_training(self, events: int) -> Iterator[Batch]:
-        """Batches of some training events, the same ones each time and in each process."""
+        """Batches of some training events, with as many of the other domain, always the same in each process."""
         rows = self.rows["train"]
         chosen = np.random.default_rng(self.seed).permutation(len(rows))[:events]
         columns = {name: values[rows][chosen] for name, values in self._columns.items()}
-        return iter(BatchLoader(self.store, rows[chosen], columns, self.recipe.batch_size))
+        source = BatchLoader(self.store, rows[chosen], columns, self.recipe.batch_size)
+        other = self.unlabelled
+        return iter(source if other is None else PairedLoader(source, other.loader(source, self.recipe.batch_size)))
 
     def val_dataloader(self) -> BatchLoader:
         """Batches of the validation events, of all processes together in the order of the store."""

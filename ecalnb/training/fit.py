@@ -19,6 +19,7 @@ from .. import models
 from .._atomic import write_json
 from ..models.conventional import METHODS
 from . import _runtime
+from .adaptation import Adaptation, PriorGuard, prepare_adaptation
 from .augment import make_augmentation
 from .batchnorm import PreciseBatchNorm
 from .callbacks import AtomicCheckpointIO, History, ProgressLine, RunCheckpoint, read_checkpoint
@@ -57,6 +58,7 @@ def train(
     resume: bool = True,
     selection: Selection | None = None,
     penalty: Penalty | Mapping[str, Any] | None = None,
+    target: EventSource | str | Path | None = None,
     device: str = "auto",
     devices: int = 1,
     nodes: int = 1,
@@ -90,6 +92,9 @@ def train(
         Cut on the event table.
     penalty : Penalty or mapping, optional
         Added to the training loss: the settings of a packaged one, which win over the recipe, or one of your own.
+    target : Store, str or Path, optional
+        Events of the domain that the model is for, without labels; the recipe's `adaptation` says what is done with
+        them. Labels that are there are ignored.
     device : {"auto", "cpu", "cuda", "mps"}
         Where to compute.
     devices, nodes : int
@@ -125,7 +130,7 @@ def train(
         overrides, penalty = {**overrides, "penalty": penalty}, None
     settings = resolve_recipe(recipe, model, overrides)
     if model in METHODS:
-        networks_only = {"penalty": penalty, "callbacks": callbacks, "tensorboard": tensorboard}
+        networks_only = {"penalty": penalty, "target": target, "callbacks": callbacks, "tensorboard": tensorboard}
         check_overrides(model, overrides, **networks_only, devices=devices > 1, nodes=nodes > 1)
         return train_method(
             _open(store), model, Path(output), settings, seed=seed, resume=resume, selection=selection, threads=threads
@@ -144,7 +149,9 @@ def train(
         trainer = _trainer(output, settings, device, devices, nodes, checkpoint_every, tensorboard, callbacks)
         main = trainer.is_global_zero
         with _runtime.one_voice(main):
-            data, task, config = _put_together(store, model, settings, seed, selection, penalty)
+            data, task, config, adaptation = _put_together(store, model, settings, seed, selection, penalty, target)
+            if adaptation is not None:
+                trainer.callbacks.insert(0, adaptation.guard(task))  # type: ignore[attr-defined]
             config["processes"] = trainer.world_size
             config["environment"] = {"device": device, "threads": used, "versions": _versions()}
             if resume and holds_whole(output, config):
@@ -161,7 +168,7 @@ def train(
                 )  # fmt: skip
                 _fit(trainer, task, data, last_checkpoint(output) if resume else None, settings)
                 if main:
-                    _export(output, config, task)
+                    _export(output, config, task, adaptation)
                 else:
                     wait_until_whole(output)
     return TrainingRun.load(output)
@@ -174,15 +181,22 @@ def _put_together(
     seed: int,
     selection: Selection | None,
     penalty: Penalty | None,
-) -> tuple[EcalDataModule, EcalTask, dict[str, Any]]:
-    """Make the data module and the task of a training, and the record of what they are."""
+    target: EventSource | str | Path | None,
+) -> tuple[EcalDataModule, EcalTask, dict[str, Any], Adaptation | None]:
+    """Make the data module and the task of a training, the record of what they are, and the adaptation."""
     source = _open(store)
     inputs = inputs_from(settings.input_settings, source.geometry)
+    other = None if target is None else _open(target)
+    adaptation = prepare_adaptation(settings.adaptation, source, other, settings, inputs, selection)
+    source = source if adaptation is None else adaptation.source
     if penalty is not None and settings.penalty:
         raise TrainingError(f"the recipe has the penalty {settings.penalty} and another is given; expected one")
     penalty = penalty or make_penalty(settings.penalty)
     needed = getattr(penalty, "columns", ())
-    data = EcalDataModule(source, settings, inputs=inputs, seed=seed, selection=selection, columns=needed)
+    unlabelled = adaptation.target if adaptation is not None and adaptation.paired else None
+    data = EcalDataModule(
+        source, settings, inputs=inputs, seed=seed, selection=selection, columns=needed, target=unlabelled
+    )
     loss = make_loss(settings.loss, *data.counts("train"))
     augmentation = make_augmentation(settings.augmentation, source.geometry, inputs.columns)
     torch.manual_seed(seed)
@@ -195,6 +209,7 @@ def _put_together(
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         penalty=penalty,
+        adaptation=None if adaptation is None else adaptation.penalty(network, inputs, *data.counts("train")),
         augmentation=augmentation,
         seed=seed,
     )
@@ -205,12 +220,13 @@ def _put_together(
         "inputs": inputs.to_dict(),
         "loss": loss.to_dict(),
         "penalty": describe_selection(penalty),  # type: ignore[arg-type]  # any callable is described alike
+        **({} if adaptation is None else {"adaptation": adaptation.to_dict()}),
         "recipe": settings.to_dict(),
         "seed": seed,
         "geometry": geometry_to_dict(source.geometry),
         "data": data.describe(),
     }
-    return data, task, config
+    return data, task, config, adaptation
 
 
 def _open(store: EventSource | str | Path) -> EventSource:
@@ -280,7 +296,7 @@ def _fit(
     trainer.fit(task, datamodule=data, ckpt_path=None if checkpoint is None else str(checkpoint))
 
 
-def _export(output: Path, config: dict[str, Any], task: EcalTask) -> None:
+def _export(output: Path, config: dict[str, Any], task: EcalTask, adaptation: Adaptation | None) -> None:
     """Write the best weights with all there is to know about them."""
     last = read_checkpoint(output / "checkpoints" / "last.ckpt")["callbacks"]
     best = last[RunCheckpoint.__qualname__]["best_epoch"]
@@ -292,7 +308,11 @@ def _export(output: Path, config: dict[str, Any], task: EcalTask) -> None:
         "validation": rows[best],
         "environment": {**config["environment"], "seconds": round(last[RunCheckpoint.__qualname__]["seconds"], 1)},
     }
-    save_weights(output / "weights.safetensors", _model_state(output / "checkpoints" / "best.ckpt", task), info)
+    state = _model_state(output / "checkpoints" / "best.ckpt", task)
+    if adaptation is not None:
+        info["adaptation"] = {**info["adaptation"], "shares": last[PriorGuard.__qualname__]["shares"]}
+        state = adaptation.finish(task, state)
+    save_weights(output / "weights.safetensors", state, info)
     log.info("%s: %s is best, %.5f, after epoch %d", output, monitor, rows[best][monitor], best)
 
 

@@ -18,7 +18,7 @@ from .errors import DivergenceError, TrainingError
 from .inputs import Batch, Inputs
 from .losses import Loss
 
-__all__ = ["OPTIMISERS", "EcalTask", "Outputs", "Penalty"]
+__all__ = ["OPTIMISERS", "EcalTask", "Outputs", "Penalty", "source_part"]
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 """Optimisers by name; they take parameters, ``lr`` and ``weight_decay``."""
@@ -51,6 +51,15 @@ class Penalty(Protocol):
         """Penalty of a batch, a scalar."""
 
 
+def source_part(outputs: Outputs, batch: Batch) -> tuple[Outputs, Batch]:
+    """Leave the events of the target domain out of outputs and batch."""
+    source = batch["domain"] < 0.5
+    return (
+        Outputs(outputs.logits[source], outputs.features[source]),
+        {name: values[source] for name, values in batch.items()},
+    )
+
+
 class EcalTask(LightningModule):
     """Train a classifier of showers.
 
@@ -73,6 +82,9 @@ class EcalTask(LightningModule):
         Of the optimiser.
     penalty : Penalty, optional
         Added to the training loss.
+    adaptation : torch.nn.Module, optional
+        Added to the training loss too: from outputs and batch of both domains, and the number of epochs so far. The
+        loss and `penalty` are those of the source events.
     augmentation : callable, optional
         Applied to training batches.
     seed : int
@@ -96,6 +108,7 @@ class EcalTask(LightningModule):
         learning_rate: float = 1e-4,
         weight_decay: float = 0.0,
         penalty: Penalty | None = None,
+        adaptation: nn.Module | None = None,
         augmentation: Augmentation | None = None,
         seed: int = 1,
     ) -> None:
@@ -107,6 +120,7 @@ class EcalTask(LightningModule):
         self.inputs = inputs
         self.loss = loss
         self.penalty = penalty
+        self.adaptation = adaptation
         self.augmentation = augmentation
         self.optimiser = optimiser
         self.learning_rate = learning_rate
@@ -140,17 +154,26 @@ class EcalTask(LightningModule):
         """Loss of a training batch, with the penalty."""
         if self.augmentation is not None:
             batch = self.augmentation(batch)
-        if self.penalty is None:
-            loss = self.loss(self(batch), batch)
-        else:
-            outputs = self.outputs(batch)
-            loss = self.loss(outputs.logits, batch) + self.penalty(outputs, batch)
+        loss = self._loss_with_penalties(batch)
         n = len(batch["target"])
         total, events = self._sums(float(loss.detach()) * n, n)
         self._check_finite(total / events, f"step {self.global_step} (epoch {self.current_epoch})")
         self._loss_sum += total
         self._loss_events += int(events)
         return loss
+
+    def _loss_with_penalties(self, batch: Batch) -> torch.Tensor:
+        if self.penalty is None and self.adaptation is None:
+            return self.loss(self(batch), batch)
+        outputs = self.outputs(batch)
+        added = []
+        if self.adaptation is not None:
+            epochs = self.global_step / self.trainer.num_training_batches
+            added.append(self.adaptation(outputs, batch, epochs))
+            outputs, batch = source_part(outputs, batch)
+        if self.penalty is not None:
+            added.append(self.penalty(outputs, batch))
+        return sum(added, self.loss(outputs.logits, batch))
 
     def _check_finite(self, loss: float, where: str) -> None:
         if not np.isfinite(loss):
@@ -197,9 +220,13 @@ class EcalTask(LightningModule):
         self._logits.append(logits.detach())
         self._targets.append(batch["target"])
 
+    def validation_scores(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Logits of the validation events, and whether they are signal, (n,) each, of all processes."""
+        return self._from_all(self._logits), self._from_all(self._targets) > 0.5
+
     def on_validation_epoch_end(self) -> None:
         """Log loss, area under the curve, and the background that passes at 90 % signal efficiency."""
-        logits, target = self._from_all(self._logits), self._from_all(self._targets) > 0.5
+        logits, target = self.validation_scores()
         loss = self._sums(self._validation_loss)[0] / len(logits)
         self._check_finite(loss, f"the validation of epoch {self.current_epoch}")
         self.log("val_loss", torch.tensor(loss, dtype=torch.float32), prog_bar=True, sync_dist=True)
