@@ -1,0 +1,70 @@
+"""Choosing a training for a target: what is computed without labels, and by labels of a part of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy.special import entr, expit
+from toy_training import SETTINGS, toy_showers
+
+from ecalnb.store import Store, from_showers
+from ecalnb.training import TrainingError, TrainingRun, load_network, train
+from ecalnb.training.adaptation import CRITERIA, choose_run, score_choices
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> tuple[Store, Store]:
+    folder = tmp_path_factory.mktemp("data")
+    return from_showers(toy_showers(), folder / "source"), from_showers(toy_showers(400, seed=6), folder / "target")
+
+
+@pytest.fixture(scope="module")
+def runs(stores: tuple[Store, Store], tmp_path_factory: pytest.TempPathFactory) -> list[TrainingRun]:
+    """A training that has hardly begun, and a whole one."""
+    folder = tmp_path_factory.mktemp("runs")
+    source, target = stores
+    return [
+        train(source, output=folder / "short", **{**SETTINGS, "max_epochs": 1}),
+        train(source, output=folder / "long", target=target, adaptation={"name": "mmd"}, **SETTINGS),
+    ]
+
+
+def test_table_has_what_each_criterion_says(stores: tuple[Store, Store], runs: list[TrainingRun]) -> None:
+    source, target = stores
+    table = score_choices(runs, source, target, labelled=target)
+    assert table["run"].tolist() == ["short", "long"]
+    assert table["adaptation"].tolist() == ["none", "mmd"]
+    assert set(CRITERIA) <= set(table)
+    network = load_network(runs[1].path)
+    rows = np.flatnonzero(target.splits() == "validation")
+    logits = network.logits({"cells": torch.from_numpy(target.dense(rows))}).double().numpy()
+    p = expit(logits)
+    assert table["entropy"][1] == pytest.approx(np.mean(entr(p) + entr(1 - p)), rel=1e-4)
+    signal = target.table(["label"])["label"].to_numpy()[rows] == "electron"
+    share = signal.mean()
+    losses = np.where(signal, np.log1p(np.exp(-logits)) / share, np.log1p(np.exp(logits)) / (1 - share)) / 2
+    assert table["labelled_loss"][1] == pytest.approx(losses.mean(), rel=1e-4)
+    assert table[["labelled_signal", "labelled_background"]].iloc[1].tolist() == [signal.sum(), (~signal).sum()]
+    # Both domains are alike here.
+    assert table["domain_accuracy"].between(0.2, 0.8).all()
+    assert table["target_share"][1] == pytest.approx(share, abs=4 * table["target_share_error"][1])
+    for criterion in ("source_loss", "entropy", "labelled_loss"):
+        assert choose_run(table, criterion) == "long"
+    assert not {"labelled_loss", "labelled_background_90"} & set(score_choices(runs[:1], source, target))
+
+
+def test_what_runs_cannot_be_chosen_by(tmp_path: Path) -> None:
+    table = pd.DataFrame({"run": ["a", "b"], "entropy": [np.nan, 0.1], "source_loss": [np.nan, np.nan]})
+    assert choose_run(table, "entropy") == "b"
+    with pytest.raises(TrainingError, match="by 'labelled_loss'; expected one of source_loss, entropy"):
+        choose_run(table, "labelled_loss")
+    with pytest.raises(TrainingError, match="no run has a source_loss"):
+        choose_run(table, "source_loss")
+    with pytest.raises(TrainingError, match="is not a run directory"):
+        score_choices([tmp_path], None, None)  # type: ignore[arg-type]
