@@ -8,7 +8,6 @@ commit them once.
 
 import argparse
 import hashlib
-import json
 import logging
 from pathlib import Path
 
@@ -41,16 +40,19 @@ README = """# Geant4 sample
 Simulated events, packaged so that everything runs without further data. They are not AMS data, and not from AMS's own
 simulation.
 
-| file | particles | kinetic energy, GeV | volumes | events | bytes | sha256 |
-|---|---|---|---|---|---|---|
+| file | particles | kinetic energy, GeV | physics list | volumes | events | bytes | sha256 |
+|---|---|---|---|---|---|---|---|
 {files}
 
-- Simulation: {version}, physics list {physics} put together from its constructors. Explicit fibres: a lattice of 1 mm
+- Simulation: {version}, physics lists put together from their constructors. Explicit fibres: a lattice of 1 mm
   fibres in lead and glue (7.05 g/cm3, 17.4 X0, 0.63 nuclear interaction lengths), range cut 0.1 mm; homogenised: the
   mean material, all deposits counted, 0.7 mm. 18 layers of 72 cells of 9 mm.
 - Spectrum 1/E between two limits, within 25 degrees of the vertical, tracks enter and leave within 300 mm of the axis
   in x and y; a single energy: vertical, within 100 mm. `ecalnb info FILE` shows what a file says about itself, and
   `simulate_to_file` of this package makes the events of all but the first production again.
+- Of the files with `emlike` or `qgsp` in their names events with 5 <= en3d < 100 GeV are kept. Those with `emlike` are
+  of importance sampling (docs/simulation.md): each event has a weight, `ecalnb_weight`, and all weights together stand
+  for the generated events in that window.
 - The official Geant4 data sets were not available: the events were made with reduced ones, written from formulas
   (`ecalnb/simulation/geant4/reduced.py`): slow neutrons and light ions are good to 10-20 % in places.
 - Not in them: detector response (Birks' law, attenuation in the fibres, photo-statistics, noise, thresholds, dead
@@ -121,15 +123,16 @@ def describe() -> None:
             f"`{path.name}`",
             f"{known['particle']}s",
             energy,
+            known["physics"],
             known["volumes"],
             events,
             len(content),
             f"`{digest}`",
         ]
         rows.append(f"| {' | '.join(map(str, about))} |")
-        made.add(json.dumps({key: known[key] for key in ("version", "physics")}))
+        made.add(known["version"])
     (common,) = made
-    text = README.format(files="\n".join(rows), bits=CELL_BITS, error=2.0**-CELL_BITS, **json.loads(common))
+    text = README.format(files="\n".join(rows), bits=CELL_BITS, error=2.0**-CELL_BITS, version=common)
     (SAMPLE / "README.md").write_text(text)
 
 
