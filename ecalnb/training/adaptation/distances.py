@@ -73,7 +73,9 @@ def maximum_mean_discrepancy(
         Of the source events.
     """
     both = torch.cat([source, target])
-    squared = ((both[:, None] - both[None]) ** 2).sum(dim=-1)
+    both = both - both.mean(dim=0).detach()  # the products below lose digits far from the origin
+    norms = (both**2).sum(dim=1)
+    squared = (norms[:, None] + norms[None] - 2 * both @ both.T).clamp_min(0)
     n = len(both)
     scale = (squared.detach().sum() / (n * (n - 1))).clamp_min(1e-12)
     kernel = torch.stack([torch.exp(-squared / (factor * scale)) for factor in _BANDWIDTHS]).mean(dim=0)
