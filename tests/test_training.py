@@ -33,12 +33,12 @@ from ecalnb.training import (
     TrainingError,
     TrainingRun,
     _runtime,
-    fit,
     load_weights,
     make_loss,
     predict,
     train,
 )
+from ecalnb.training.callbacks import AtomicCheckpointIO
 from ecalnb.training.task import EcalTask
 
 QUICK: dict[str, Any] = {
@@ -569,7 +569,7 @@ def test_full_disk_leaves_what_was_there(store: Store, tmp_path: Path, monkeypat
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(fit.AtomicCheckpointIO.save_checkpoint.__globals__["torch"], "save", full)
+    monkeypatch.setattr(AtomicCheckpointIO.save_checkpoint.__globals__["torch"], "save", full)
     with pytest.raises(TrainingError, match=r"ckpt cannot be written: No space left on device"):
         train(store, output=tmp_path / "run", max_epochs=2, **QUICK)
     monkeypatch.undo()

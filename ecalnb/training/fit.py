@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -12,8 +11,6 @@ from typing import Any
 
 import pytorch_lightning as lightning
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
-from pytorch_lightning.loggers import Logger
 
 from .. import models
 from .._atomic import write_json
@@ -21,15 +18,14 @@ from ..models.conventional import METHODS
 from . import _runtime
 from .adaptation import Adaptation, PriorGuard, prepare_adaptation
 from .augment import make_augmentation
-from .batchnorm import PreciseBatchNorm
-from .callbacks import AtomicCheckpointIO, History, ProgressLine, RunCheckpoint, read_checkpoint
+from .callbacks import History, RunCheckpoint, read_checkpoint
 from .conventional import check_overrides, train_method
 from .data import EcalDataModule, EventSource, Selection, describe_selection
 from .errors import TrainingError
 from .inputs import inputs_from
 from .losses import make_loss
 from .penalties import make_penalty
-from .recipes import MONITORS, Recipe, resolve_recipe
+from .recipes import Recipe, resolve_recipe
 from .rundir import (
     TrainingRun,
     check_folder,
@@ -41,6 +37,7 @@ from .rundir import (
     wait_until_whole,
 )
 from .task import EcalTask, Penalty
+from .trainer import make_trainer
 from .weights import check_fits, geometry_to_dict, save_weights
 
 __all__ = ["train"]
@@ -146,7 +143,7 @@ def train(
         _runtime.reproducible(device),
         _runtime.quiet_lightning(),
     ):
-        trainer = _trainer(output, settings, device, devices, nodes, checkpoint_every, tensorboard, callbacks)
+        trainer = make_trainer(output, settings, device, devices, nodes, checkpoint_every, tensorboard, callbacks)
         main = trainer.is_global_zero
         with _runtime.one_voice(main):
             data, task, config, adaptation = _put_together(store, model, settings, seed, selection, penalty, target)
@@ -239,50 +236,6 @@ def _open(store: EventSource | str | Path) -> EventSource:
 
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("torch", "timm", "pytorch-lightning", "numpy")}
-
-
-def _trainer(
-    output: Path,
-    settings: Recipe,
-    device: str,
-    devices: int,
-    nodes: int,
-    checkpoint_every: int,
-    tensorboard: bool,
-    callbacks: Sequence[lightning.Callback],
-) -> lightning.Trainer:
-    return lightning.Trainer(
-        accelerator={"cuda": "gpu"}.get(device, device),
-        devices=devices,
-        num_nodes=nodes,
-        strategy="auto" if devices * nodes == 1 else "ddp",
-        precision=settings.precision,  # type: ignore[arg-type]  # checked by the recipe
-        max_epochs=settings.max_epochs,
-        callbacks=[
-            History(output / "metrics.csv"),
-            ProgressLine(),
-            EarlyStopping(settings.monitor, settings.tolerance, settings.patience, mode=MONITORS[settings.monitor]),
-            *([PreciseBatchNorm(settings.batch_norm_events)] if settings.batch_norm_events else []),
-            RunCheckpoint(output / "checkpoints", checkpoint_every, settings.monitor, MONITORS[settings.monitor]),
-            *callbacks,
-        ],
-        plugins=[AtomicCheckpointIO()],
-        logger=_tensorboard(output) if tensorboard else False,
-        log_every_n_steps=1,  # what is logged is logged once an epoch
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,  # the loader shares the events out
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=output,
-    )
-
-
-def _tensorboard(output: Path) -> Logger:
-    if importlib.util.find_spec("tensorboard") is None:
-        raise TrainingError('logs for TensorBoard need a package more: pip install "ecalnb[tensorboard]"')
-    from pytorch_lightning.loggers import TensorBoardLogger
-
-    return TensorBoardLogger(output, name="tensorboard", version="", default_hp_metric=False)
 
 
 def _fit(
