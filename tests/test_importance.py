@@ -134,10 +134,10 @@ class TestGeant4:
 
     @pytest.mark.slow
     def test_weighted_events_are_an_unbiased_sample(self):
-        n = 4_000
+        n = 2_500
         tracks = Tracks(*(np.full(n, value) for value in (1.0, 2.0, 0.1, 0.5)))
         seeds = np.random.default_rng(1).integers(1, 2**31, (n, 2))
-        few, energy = 600, 25.0
+        few, energy = 400, 12.0
         settings = {"homogenised": True, "cut": 2.0}
         plain = run_geant4(2212, np.full(few, energy), tracks[:few], seeds[:few], Geant4Settings(**settings))
         chosen = run_geant4(2212, np.full(n, energy), tracks, seeds, Geant4Settings(**settings, importance="emlike"))
