@@ -5,6 +5,7 @@
 """
 
 from ._runtime import is_first_process
+from .adaptation_study import train_adaptations
 from .batches import BatchLoader, EventSource
 from .data import EcalDataModule
 from .data_efficiency import measured_efficiency, nested_sizes, score_runs, train_on_subsets
@@ -96,6 +97,7 @@ __all__ = [
     "titles",
     "to_onnx",
     "train",
+    "train_adaptations",
     "train_on_subsets",
     "write_scores",
 ]

@@ -9,7 +9,7 @@ from .response import MatchedSource, ResponseMatching, fit_response
 from .settings import METHODS, adaptation_settings, list_adaptations
 from .setup import Adaptation, prepare_adaptation
 from .target import TargetEvents
-from .unlabelled import domain_probabilities, importance_weighted_loss, mean_entropy
+from .unlabelled import domain_probabilities, features_of, importance_weighted_loss, mean_entropy
 
 __all__ = [
     "CRITERIA",
@@ -30,6 +30,7 @@ __all__ = [
     "class_confusion",
     "coral_distance",
     "domain_probabilities",
+    "features_of",
     "fit_response",
     "importance_weighted_loss",
     "list_adaptations",

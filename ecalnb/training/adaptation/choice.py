@@ -10,15 +10,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
 from ...metrics import rejection_curve
-from ..batches import BatchLoader, EventSource
+from ..batches import EventSource
 from ..data import EcalDataModule, Selection
 from ..errors import TrainingError
 from ..losses import make_loss
@@ -28,7 +26,7 @@ from ..weights import Classifier, load_network
 from .priors import share_by_confusion
 from .response import MatchedSource, ResponseMatching
 from .target import TargetEvents
-from .unlabelled import domain_probabilities, importance_weighted_loss, mean_entropy
+from .unlabelled import domain_probabilities, features_of, importance_weighted_loss, mean_entropy
 
 __all__ = ["CRITERIA", "choose_run", "score_choices"]
 
@@ -67,9 +65,9 @@ def score_choices(
         The trainings.
     source, target : EventSource
         The stores of both domains. Of the source the validation events of each training's recipe count, of the target
-        the events of the sample ``validation`` of the same split; its labels are ignored.
+        the events of the recipe's validation sample too; its labels are ignored.
     labelled : EventSource, optional
-        Labelled events of the target domain; those of the sample ``validation`` count.
+        Labelled events of the target domain; those of the recipe's validation sample count.
     window : (float, float), optional
         Of ``en3d`` of the target's events, GeV; that of the recipe's validation events unless told.
     selection : callable, optional
@@ -96,12 +94,11 @@ def score_choices(
         rows.append({"run": run.name, "adaptation": run.info.get("adaptation", {}).get("name", "none")})
         data = EcalDataModule(ours, recipe, inputs=network.inputs, selection=selection)
         chosen = _some(data.rows["validation"], events, seed)
-        table = ours.table(["file_id", *network.inputs.columns]).iloc[chosen]
-        columns = {name: table[name].to_numpy() for name in network.inputs.columns}
-        s_logits, s_features = _outputs(network, BatchLoader(ours, chosen, columns, 512))
+        s_logits, s_features = features_of(network, ours, chosen)
         limits = window or recipe.window("validation")
-        theirs = TargetEvents(target, source, network.inputs, split=recipe.split, sample="validation", window=limits)
-        t_logits, t_features = _outputs(network, theirs.some(events))
+        sample = recipe.validation_sample
+        theirs = TargetEvents(target, source, network.inputs, split=recipe.split, sample=sample, window=limits)
+        t_logits, t_features = features_of(network, target, _some(theirs.rows, events, seed))
         rows[-1].update(_without_labels(s_logits, data.target[chosen], t_logits, s_features, t_features, seed))
         if labelled is not None:
             rows[-1].update(_with_labels(network, labelled, recipe, limits))
@@ -158,11 +155,12 @@ def _with_labels(
 ) -> dict[str, float]:
     fields = {**recipe.to_dict(), "validation_energy_min": window[0], "validation_energy_max": window[1]}
     # Training events of this store do not take part, so they may be any of it.
-    choice = Recipe(**{**fields, "validation_sample": "validation", "train_sample": "validation", "train_events": 0,
+    choice = Recipe(**{**fields, "train_sample": recipe.validation_sample, "train_events": 0,
                        "energy_min": window[0], "energy_max": window[1], "planing": False})  # fmt: skip
     data = EcalDataModule(store, choice, inputs=network.inputs)
-    logits, _ = _outputs(network, data.val_dataloader())
-    signal = data.target[data.rows["validation"]] > 0.5
+    rows = data.rows["validation"]
+    logits, _ = features_of(network, store, rows)
+    signal = data.target[rows] > 0.5
     background = 1 / rejection_curve(logits[signal], logits[~signal], [0.9])["rejection"][0]
     return {
         "labelled_loss": float(_class_balanced(logits, signal).mean()),
@@ -181,16 +179,3 @@ def _class_balanced(logits: FloatArray, signal: npt.NDArray[np.bool_]) -> FloatA
 
 def _some(rows: npt.NDArray[np.int64], events: int, seed: int) -> npt.NDArray[np.int64]:
     return rows[np.sort(np.random.default_rng(seed).permutation(len(rows))[:events])]
-
-
-@torch.inference_mode()
-def _outputs(network: Classifier, batches: Iterable[dict[str, torch.Tensor]]) -> tuple[FloatArray, FloatArray]:
-    """Logits (n,) and features (n, d) of events."""
-    model: Any = network.model
-    logits, features = [], []
-    for batch in batches:
-        image = network.inputs(batch).contiguous(memory_format=torch.channels_last)
-        maps = model.forward_head(model.forward_features(image), pre_logits=True)
-        logits.append(model.get_classifier()(maps).squeeze(-1))
-        features.append(maps.flatten(1))
-    return torch.cat(logits).double().numpy(), torch.cat(features).double().numpy()

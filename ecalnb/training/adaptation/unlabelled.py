@@ -2,15 +2,39 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+import torch
 from scipy import optimize, special
 
-__all__ = ["domain_probabilities", "importance_weighted_loss", "mean_entropy"]
+from ..batches import BatchLoader, EventSource
+from ..weights import Classifier
+
+__all__ = ["domain_probabilities", "features_of", "importance_weighted_loss", "mean_entropy"]
 
 FloatArray = npt.NDArray[np.float64]
 
 _FOLDS = 3
+
+
+@torch.inference_mode()
+def features_of(
+    network: Classifier, store: EventSource, rows: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Logits of events of a store, (n,), and their features, which the last layer is applied to, (n, d)."""
+    model: Any = network.model
+    device = next(model.parameters()).device
+    table = store.table(["file_id", *network.inputs.columns]).iloc[rows]
+    columns = {name: table[name].to_numpy() for name in network.inputs.columns}
+    logits, features = [], []
+    for batch in BatchLoader(store, rows, columns, 512):
+        image = network.inputs({name: values.to(device) for name, values in batch.items()})
+        maps = model.forward_features(image.contiguous(memory_format=torch.channels_last))
+        features.append(model.forward_head(maps, pre_logits=True))
+        logits.append(model.get_classifier()(features[-1]).squeeze(-1))
+    return torch.cat(logits).double().cpu().numpy(), torch.cat(features).flatten(1).double().cpu().numpy()
 
 
 def mean_entropy(logits: npt.ArrayLike) -> float:
