@@ -17,6 +17,7 @@ __all__ = ["PriorGuard"]
 log = logging.getLogger(__name__)
 
 _EVENTS = 4000  # target events that are scored for an estimate
+_LARGEST_ERROR = 0.1  # of an estimate that source events are weighted by
 _ONE_CLASS = 0.01  # share of a class below which there may as well be none of it
 
 
@@ -47,7 +48,7 @@ class PriorGuard(Callback):
             return  # the training stops with an error of its own
         share = share_by_confusion(logits[labels > 0.5], logits[labels < 0.5], scores.double().numpy())
         self.shares.append([share.value, share.error])
-        if self.penalty is not None:
+        if self.penalty is not None and share.error < _LARGEST_ERROR:
             # Never quite none of a class: the weights of source events have to stay positive.
             self.penalty.target_share.fill_(min(max(share.value, _ONE_CLASS / 10), 1 - _ONE_CLASS / 10))
 
