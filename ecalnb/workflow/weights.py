@@ -169,9 +169,7 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
     return path
 
 
-def _rounded(
-    run: TrainingRun, tensors: dict[str, torch.Tensor], store: Store
-) -> tuple[dict[str, torch.Tensor], float]:
+def _rounded(run: TrainingRun, tensors: dict[str, torch.Tensor], store: Store) -> tuple[dict[str, torch.Tensor], float]:
     """Round large tensors to half precision, without the smallest of them while a score moves too much."""
     names = sorted(
         (name for name, tensor in tensors.items() if tensor.numel() >= LARGE), key=lambda name: tensors[name].numel()
