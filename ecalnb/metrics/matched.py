@@ -85,7 +85,7 @@ class MatchedSample:
     @property
     def models(self) -> list[str]:
         """Models that have judged every event."""
-        names = [name for name in self.electrons if str(name).startswith(MODELS)]
+        names = [name for name in map(str, self.electrons) if name.startswith(MODELS)]
         return [name for name in names if self.electrons[name].notna().all() and self.protons[name].notna().all()]
 
     @property
@@ -105,8 +105,10 @@ class MatchedSample:
 
     def factors(self, reference: str, efficiency: float = 0.90, *, seed: int = 1) -> pd.DataFrame:
         """Factors of the reference over the other models, as :func:`ecalnb.metrics.rejection_factors` returns them."""
-        scores = [{name: table[name] for name in self.models} for table in (self.electrons, self.protons)]
-        return rejection_factors(*scores, reference, efficiency, weights=self.weights, seed=seed)
+        electrons, protons = (
+            {name: table[name].to_numpy() for name in self.models} for table in (self.electrons, self.protons)
+        )
+        return rejection_factors(electrons, protons, reference, efficiency, weights=self.weights, seed=seed)
 
 
 def rejection_table(sample: MatchedSample, efficiencies: Sequence[float], models: Sequence[str] = ()) -> pd.DataFrame:
