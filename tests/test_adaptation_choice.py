@@ -12,7 +12,7 @@ from scipy.special import entr, expit
 from toy_training import SETTINGS, toy_showers
 
 from ecalnb.store import Store, from_showers
-from ecalnb.training import TrainingError, TrainingRun, load_network, train
+from ecalnb.training import TrainingError, TrainingRun, load_network, score_runs, train, train_adaptations
 from ecalnb.training.adaptation import CRITERIA, choose_run, score_choices
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -68,3 +68,24 @@ def test_what_runs_cannot_be_chosen_by(tmp_path: Path) -> None:
         choose_run(table, "source_loss")
     with pytest.raises(TrainingError, match="is not a run directory"):
         score_choices([tmp_path], None, None)  # type: ignore[arg-type]
+
+
+def test_study_goes_on_where_it_was(stores: tuple[Store, Store], tmp_path: Path) -> None:
+    source, target = stores
+    settings = {**SETTINGS, "max_epochs": 1}
+    settings.pop("model")
+    methods = {"plain": {"name": "none"}, "half": {"name": "coral", "weight": 0.5}}
+    runs = train_adaptations(source, target, "ecal_simple_cnn", tmp_path, methods, seeds=[1, 2], **settings)
+    assert runs["run"].tolist() == [f"ecal_simple_cnn.{m}.seed{s}" for s in (1, 2) for m in ("plain", "half")]
+    assert (runs["events"] == runs["events"][0]).all()
+    assert runs["target_share"].between(0, 1).all()
+    written = (tmp_path / runs["run"][0] / "weights.safetensors").stat().st_mtime_ns
+    again = train_adaptations(source, target, "ecal_simple_cnn", tmp_path, methods, seeds=[1, 2], **settings)
+    pd.testing.assert_frame_equal(again, runs)
+    assert (tmp_path / runs["run"][0] / "weights.safetensors").stat().st_mtime_ns == written
+    scores = score_runs(runs, target, tmp_path / "scores.parquet")
+    assert set(runs["run"]) <= set(scores)
+    with pytest.raises(TrainingError, match="expected settings of one or more adaptations"):
+        train_adaptations(source, target, "ecal_simple_cnn", tmp_path, {})
+    with pytest.raises(TrainingError, match=r"seeds are \[1, 1\]"):
+        train_adaptations(source, target, "ecal_simple_cnn", tmp_path, methods, seeds=[1, 1])

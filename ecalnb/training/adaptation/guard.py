@@ -81,6 +81,6 @@ def warn_of_share(share: SignalShare, source: float) -> None:
     if not 0.5 <= odds <= 2:
         log.warning(
             "the target's share of signal is estimated as %.3f ± %.3f, that of the source is %.3f: features that are "
-            "aligned may mix the classes up; prior=\"estimate\" weights source events to it", share.value, share.error,
-            source,
+            "aligned may mix the classes up; a new training with prior=%.3f weights source events to it",
+            share.value, share.error, source, share.value,
         )  # fmt: skip
