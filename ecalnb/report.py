@@ -225,13 +225,15 @@ class Report:
 
         table = rejection_table(sample, efficiencies, models)
         note = sample.statement + "; {n_passed:.0f} of {n_background:.0f} protons pass"
-        label = f"{name}, {{model}}: rejection at {{efficiency:.0%}}"
+        label = f"{name}, {{model}}: rejection at {{percent}} %"
+        table["percent"] = (100 * table["efficiency"]).map("{:g}".format)
         self.rows(table, label, "rejection", interval=("low_total", "high_total"), note=note)
         self._shown = len(self.numbers)
-        wide = table.pivot_table("text", "model", "efficiency", aggfunc="first", sort=False)
-        wide = wide.rename(columns="{:.0%}".format, index=lambda model: model_style(model)["label"]).reset_index()
+        wide = table.pivot_table("text", "model", "percent", aggfunc="first", sort=False)
+        wide = wide.rename(columns="{} %".format, index=lambda model: model_style(model)["label"]).reset_index()
         caption = f"<p><b>{html.escape(name)}</b>: {html.escape(sample.statement)}</p>"
-        return table, Html(caption + self.table(f"rejection {name}", wide).to_html(index=False, border=0))
+        written = self.table(f"rejection {name}", wide).to_html(index=False, border=0)
+        return table.drop(columns="percent"), Html(caption + written)
 
     def latest(self) -> Html:
         """Numbers kept since this was last asked, for a notebook cell to show."""

@@ -141,8 +141,8 @@ def test_rejections_are_numbers_and_a_table_for_people(report):
     scores["mine"] = rng.normal(label == "electron")
     sample = MatchedSample.from_scores(scores, 20, 30, n_bins=2)
     table, shown = report.rejections("some", sample, [0.9, 0.5], ["mine", "ecal_cvt"])
-    assert list(report.numbers)[:2] == ["some, mine: rejection at 90%", "some, mine: rejection at 50%"]
-    number, row = report.numbers["some, ecal_cvt: rejection at 50%"], table.iloc[3]
+    assert list(report.numbers)[:2] == ["some, mine: rejection at 90 %", "some, mine: rejection at 50 %"]
+    number, row = report.numbers["some, ecal_cvt: rejection at 50 %"], table.iloc[3]
     assert (number["value"], number["low"], number["high"]) == (row["rejection"], row["low_total"], row["high_total"])
     assert [list(written.values()) for written in report.tables["rejection some"]] == [
         ["mine", *table["text"][:2]],
