@@ -6,7 +6,14 @@ import pytest
 from scipy import stats
 
 from ecalnb.simulation import simulate
-from ecalnb.validation import ValidationError, compare_rejections, core_shares, rejection_ratios
+from ecalnb.validation import (
+    ValidationError,
+    compare_rejections,
+    core_shares,
+    crossed_rejections,
+    hadronic_changes,
+    rejection_ratios,
+)
 
 WINDOW = (5.0, 100.0)
 
@@ -99,3 +106,44 @@ def test_importance_sampling_has_the_coverage_of_its_intervals(electrons):
             assert row["n_effective"] / row["rejection"] == pytest.approx(row["n_passed"], rel=0.2)
     # 68 % at least; discrete counts cover more.
     assert 0.6 < covered / 60 <= 1
+
+
+def physics_lists(electrons, shift):
+    """Scores of one model, trained twice: the second training says of all protons that they are `shift` higher."""
+    electrons = electrons.assign(**{"net.A": electrons["net"], "net.B": electrons["net"]})
+    protons = {name: table(4000, mean, seed) for name, mean, seed in (("A", 0.0, 11), ("B", 0.4, 12))}
+    return electrons, {
+        name: sample.assign(**{"net.A": sample["net"], "net.B": sample["net"] + shift})
+        for name, sample in protons.items()
+    }
+
+
+def test_trained_and_tested_on_physics_lists_are_told_apart(electrons):
+    electrons, protons = physics_lists(electrons, -0.3)
+    crossed = crossed_rejections(electrons, protons, ["net"], [0.8], WINDOW).set_index(["trained", "sample"])
+    assert set(crossed.index) == {(trained, tested) for trained in "AB" for tested in "AB"}
+    for (trained, tested), row in crossed.iterrows():
+        passed = (protons[tested][f"net.{trained}"] >= row["threshold"]).sum()
+        assert row["rejection"] == pytest.approx(len(protons[tested]) / passed)
+
+
+def test_change_of_rejection_with_test_and_training_sample(electrons):
+    electrons, protons = physics_lists(electrons, -0.3)
+    changes = hadronic_changes(electrons, protons, ["net"], [0.8], WINDOW).set_index("what")
+    crossed = crossed_rejections(electrons, protons, ["net"], [0.8], WINDOW).set_index(["trained", "sample"])[
+        "rejection"
+    ]
+    assert len(changes) == 4
+    for fixed in "AB":
+        tested = changes.loc[f"tested on B / A (trained on {fixed})"]
+        assert tested["ratio"] == pytest.approx(crossed[fixed, "B"] / crossed[fixed, "A"])
+        assert tested["high"] < 1  # protons of B are more like electrons
+        # Electrons are not weighted to the protons' spectrum here, which moves the threshold a little.
+        trained = changes.loc[f"trained on B / A (tested on {fixed})"]
+        assert trained["ratio"] == pytest.approx(crossed["B", fixed] / crossed["A", fixed], rel=0.1)
+        assert trained["low"] > 1
+
+
+def test_two_physics_lists_are_needed(electrons):
+    with pytest.raises(ValueError, match="expected two physics lists"):
+        hadronic_changes(electrons, {"A": electrons}, ["net"], [0.9], WINDOW)

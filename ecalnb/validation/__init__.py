@@ -8,6 +8,7 @@ from .comparison import compare_correlations, compare_profiles, compare_quantiti
 from .conditions import Pair, ValidationError, centred, common_footing, match, simulate_twins
 from .electromagnetic import classifier_survivors, simple_survivors
 from .features import feature_names, shower_features
+from .hadronic_models import crossed_rejections, hadronic_changes
 from .judges import JUDGES, Judgement, bdt_auc, cnn_auc, judge_settings, learning_curve
 from .naive import naive_like, naive_showers
 from .quantities import QUANTITIES, Quantity
@@ -45,7 +46,9 @@ __all__ = [
     "compare_rejections",
     "core_shares",
     "correlation_differences",
+    "crossed_rejections",
     "feature_names",
+    "hadronic_changes",
     "highest_bins",
     "important_features",
     "judge_settings",

@@ -23,7 +23,7 @@ from ..showers import Showers
 from ..spectra import spectrum_weights
 from .conditions import ValidationError
 
-__all__ = ["compare_rejections", "core_shares", "rejection_ratios"]
+__all__ = ["compare_rejections", "core_shares", "inside_window", "rejection_ratios"]
 
 _N_BINS = 6  # of the spectrum that electrons are weighted to
 
@@ -65,8 +65,8 @@ def compare_rejections(
     """
     if not protons:
         raise ValidationError("there are no samples of protons; expected one or more")
-    electrons = _inside(electrons, window, "electrons")
-    samples = {name: _inside(table, window, f"protons of {name!r}") for name, table in protons.items()}
+    electrons = inside_window(electrons, window, "electrons")
+    samples = {name: inside_window(table, window, f"protons of {name!r}") for name, table in protons.items()}
     first = next(iter(samples.values()))
     edges = np.geomspace(*window, _N_BINS + 1)
     weights = spectrum_weights(
@@ -78,6 +78,20 @@ def compare_rejections(
             curve = rejection_curve(electrons[model], table[model], efficiencies, (weights, _weights(table)))
             curves.append(_intervals(curve, table[model], _weights(table)).assign(sample=name, model=model))
     return pd.concat(curves, ignore_index=True)
+
+
+def inside_window(table: pd.DataFrame, window: tuple[float, float], name: str) -> pd.DataFrame:
+    """Leave the rows of a table of scores in a window of ``en3d``, GeV, its lower end included.
+
+    Raises
+    ------
+    ValidationError
+        If there are none.
+    """
+    chosen = table[_window(table, window)]
+    if chosen.empty:
+        raise ValidationError(f"there are no {name} with {window[0]:g} <= en3d < {window[1]:g} GeV; expected some")
+    return chosen
 
 
 def rejection_ratios(table: pd.DataFrame, reference: str, level: float = 0.68) -> pd.DataFrame:
@@ -192,13 +206,6 @@ def _core(showers: Showers) -> npt.NDArray[np.float64]:
 
 def _window(table: pd.DataFrame, window: tuple[float, float]) -> npt.NDArray[np.bool_]:
     return ((table["en3d"] >= window[0]) & (table["en3d"] < window[1])).to_numpy()
-
-
-def _inside(table: pd.DataFrame, window: tuple[float, float], name: str) -> pd.DataFrame:
-    chosen = table[_window(table, window)]
-    if chosen.empty:
-        raise ValidationError(f"there are no {name} with {window[0]:g} <= en3d < {window[1]:g} GeV; expected some")
-    return chosen
 
 
 def _weights(table: pd.DataFrame) -> npt.NDArray[np.float64]:
