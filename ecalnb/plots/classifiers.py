@@ -239,7 +239,17 @@ def rejection_in_bins(
         yerr = [0 * low, 0.35 * low] if is_limit else [rejection - low, top - rejection]
         xerr, mark = [middle - start, stop - middle], "none" if is_limit else "o"
         bars: Any = ax.errorbar(
-            middle, y, yerr, xerr, fmt=mark, lolims=is_limit, color=color, ms=5, lw=1.2, label=label
+            middle,
+            y,
+            yerr,
+            xerr,
+            fmt=mark,
+            lolims=is_limit,
+            color=color,
+            ms=5,
+            lw=1.2,
+            label=label,
+            alpha=0.45 if is_limit else 1.0,  # many bins have a limit only: points come first
         )
         artists += bars.get_children()
         label = None  # one entry in the legend, also where all bins are limits
