@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from .._compiled import jit
 from ..intervals import FloatArray, check_level
 from .scores import ROUNDING, SortedScores, check_numbers, check_weights
 
@@ -37,7 +38,7 @@ FACTOR_COLUMNS = {
 }
 """Columns of the table of factors, and what they hold."""
 
-_CHUNK = 50_000_000  # drawn numbers held at once
+_CHUNK = 10_000_000  # drawn numbers held at once
 
 
 def rejection_factors(
@@ -160,19 +161,43 @@ def passed_in_replicas(
         Sum of the weights of the protons that pass.
     """
     n, m = signal.shape[1], background.shape[1]
-    falling = np.argsort(-signal, axis=1)
-    order = np.argsort(-background, axis=1)
-    passed = np.zeros((n_replicas, len(signal)))
+    rising, order = np.argsort(signal, axis=1), np.argsort(-background, axis=1)
+    passed = np.empty((n_replicas, len(signal)))
     step = max(1, _CHUNK // (n + m))
     for start in range(0, n_replicas, step):
         size = min(step, n_replicas - start)
         electrons = rng.exponential(size=(size, n)) * weights_signal
         protons = rng.exponential(size=(size, m)) * weights_background
-        for model in range(len(signal)):
-            above = np.cumsum(electrons[:, falling[model]], axis=1)
-            position = (above < efficiency * above[:, -1:] * (1 - ROUNDING)).sum(axis=1)
-            threshold = signal[model, falling[model]][position]
-            ranked = np.cumsum(protons[:, order[model]], axis=1)
-            number = np.searchsorted(-background[model, order[model]], -threshold, side="right")
-            passed[start : start + size, model] = np.where(number > 0, ranked[np.arange(size), number - 1], 0.0)
+        spare = electrons.sum(axis=1) * (1 - efficiency * (1 - ROUNDING))
+        _count(signal, background, rising, order, electrons, protons, spare, passed[start : start + size])
     return passed
+
+
+@jit
+def _count(
+    signal: FloatArray,
+    background: FloatArray,
+    rising: npt.NDArray[np.intp],
+    order: npt.NDArray[np.intp],
+    electrons: FloatArray,
+    protons: FloatArray,
+    spare: FloatArray,
+    passed: FloatArray,
+) -> None:  # pragma: no cover - compiled
+    """Fill in the protons that pass: electrons from the lowest score up may fail as long as `spare` allows."""
+    for replica in range(len(electrons)):
+        for model in range(len(signal)):
+            last = rising[model, 0]
+            failed = 0.0
+            for event in rising[model]:
+                last = event
+                failed += electrons[replica, event]
+                if failed > spare[replica]:
+                    break
+            threshold = signal[model, last]
+            total = 0.0
+            for event in order[model]:
+                if background[model, event] < threshold:
+                    break
+                total += protons[replica, event]
+            passed[replica, model] = total
