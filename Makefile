@@ -2,6 +2,7 @@
 # make test       all tests but the slow ones;  make test-all  the slow ones too
 # make lab        JupyterLab on the notebooks
 # make bench      benchmarks;  make lint  style, types, imports;  make wheel-check  the wheel in an empty environment
+# make docs       the documentation as pages, in build/docs
 #
 # Each makes the environment in .venv first, if that is not there or the requirements have changed.
 
@@ -16,7 +17,7 @@ DISK_GB := $(if $(filter Darwin,$(shell uname -s)),4,10)
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 
-.PHONY: analysis test test-all lab bench lint wheel-check env
+.PHONY: analysis test test-all lab bench lint wheel-check docs env
 
 analysis: env
 	$(BIN)/ecalnb run --scale $(SCALE) --cores $(CORES) --output $(OUTPUT)
@@ -38,6 +39,9 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: env
+	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
 
 wheel-check: env
 	$(BIN)/python tools/check_wheel.py

@@ -74,7 +74,7 @@ class Showers:
 
     @property
     def energies(self) -> npt.NDArray[np.float64]:
-        """Sum of all cells, GeV, shape (n,): not corrected for leakage, unlike ``table["en3d"]``."""
+        """Sum of all cells in GeV, shape (n,), not corrected for leakage, unlike ``table["en3d"]``."""
         return self.images.sum(axis=(1, 2), dtype=np.float64)
 
     @property

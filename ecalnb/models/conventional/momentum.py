@@ -30,14 +30,14 @@ _ENERGY_STEPS = 41
 
 @dataclass(frozen=True, eq=False)
 class MomentumLikelihood:
-    """Densities of ln(E / |R|) for electrons and protons, as functions of the energy.
+    """Densities of ln(E / abs(R)) for electrons and protons, as functions of the energy.
 
     Parameters
     ----------
     log_energy : array, shape (41,)
         Logarithms of the energies, GeV, at equal steps.
     log_ratio : array, shape (41, 161)
-        Score at these energies and at equal steps of ln(E / |R|) from -4 to 4.
+        Score at these energies and at equal steps of ``ln(E / abs(R))`` from -4 to 4.
     """
 
     log_energy: FloatArray
