@@ -164,18 +164,22 @@ def fit_response(
         The calorimeter.
     source_energy, target_energy : array, shape (n,) and (m,), optional
         Energies, GeV, in whose spectrum source electrons are weighted to those of the target; no weights without them.
+        Target electrons beyond the energies of the source take no part.
 
     Raises
     ------
     TrainingError
-        If there are fewer than 50 electrons in either, or no common energies.
+        If there are fewer than 50 electrons in either, or of the target at the energies of the source.
     """
-    for name, events in (("source", source), ("target", target)):
-        if len(events) < _FEWEST:
-            raise TrainingError(f"the {name} has {len(events)} electrons; a fit of the response needs {_FEWEST}")
+    _check_number("source", source)
+    _check_number("target", target)
     weights = np.ones(len(source))
     if source_energy is not None and target_energy is not None:
-        weights = _spectrum_weights(np.asarray(source_energy, float), np.asarray(target_energy, float))
+        ours, theirs = np.asarray(source_energy, float), np.asarray(target_energy, float)
+        common = (theirs >= ours.min()) & (theirs <= ours.max())
+        target, theirs = target[common], theirs[common]
+        _check_number(f"target from {ours.min():.4g} to {ours.max():.4g} GeV", target)
+        weights = _spectrum_weights(ours, theirs)
     weights /= weights.sum()
     expected = len(target) * np.tensordot(weights, source > 0, axes=1)
     dead = (expected > _DEAD) & ~(target > 0).any(axis=0)
@@ -204,6 +208,11 @@ def fit_response(
         shift, width, tuple(gains.tolist()), noise, threshold,
         tuple((int(layer), int(cell)) for layer, cell in np.argwhere(dead)),
     )  # fmt: skip
+
+
+def _check_number(name: str, electrons: npt.NDArray[np.float32]) -> None:
+    if len(electrons) < _FEWEST:
+        raise TrainingError(f"the {name} has {len(electrons)} electrons; a fit of the response needs {_FEWEST}")
 
 
 def _match(name: str, statistic: Callable[[float], float], wanted: float, low: float, high: float) -> float:
@@ -263,10 +272,11 @@ def _spectrum_weights(source: FloatArray, target: FloatArray) -> FloatArray:
     if len(edges) < 2:
         edges = np.array([target.min() * 0.999, target.max() * 1.001])
     ours, theirs = np.histogram(source, edges)[0], np.histogram(target, edges)[0]
-    if not ours.any():
+    ratio = np.divide(theirs, ours, out=np.zeros(len(ours)), where=ours > 0)
+    inside = (source >= edges[0]) & (source <= edges[-1])
+    weights = np.where(inside, ratio[np.clip(np.searchsorted(edges, source, side="right") - 1, 0, len(ours) - 1)], 0.0)
+    if not weights.any():
         raise TrainingError(
             f"no electron of the source is from {edges[0]:.4g} to {edges[-1]:.4g} GeV, where those of the target are"
         )
-    ratio = np.divide(theirs, ours, out=np.zeros(len(ours)), where=ours > 0)
-    inside = (source >= edges[0]) & (source <= edges[-1])
-    return np.where(inside, ratio[np.clip(np.searchsorted(edges, source, side="right") - 1, 0, len(ours) - 1)], 0.0)
+    return weights
