@@ -183,18 +183,14 @@ def test_convert_adds_files_and_info_describes_them(files: dict[str, Path], tmp_
 def test_convert_selects_by_expression_and_by_name(files: dict[str, Path], tmp_path: Path, capsys: Capture) -> None:
     table = ntuples.read(list(files.values())).table
     middle = float(table["en3d"].median())
-    assert (
-        main(["convert", *map(str, files.values()), "-o", str(tmp_path / "a"), "--selection", f"en3d > {middle}"]) == 0
-    )
+    assert main(["convert", *map(str, files.values()), "-o", str(tmp_path / "a"), "--select", f"en3d > {middle}"]) == 0
     assert len(Store(tmp_path / "a")) == int((table["en3d"] > middle).sum())
     capsys.readouterr()
-    said = fails(capsys, "convert", files["proton"], "-o", tmp_path / "b", "--selection", "en3d > 1e9")
+    said = fails(capsys, "convert", files["proton"], "-o", tmp_path / "b", "--select", "en3d > 1e9")
     assert "selection" in said
     assert not (tmp_path / "b").exists()
-    assert "en4d" in fails(capsys, "convert", files["proton"], "-o", tmp_path / "b", "--selection", "en4d > 1")
-    assert "no_such_cut" in fails(
-        capsys, "convert", files["proton"], "-o", tmp_path / "b", "--selection", "no_such_cut"
-    )
+    assert "en4d" in fails(capsys, "convert", files["proton"], "-o", tmp_path / "b", "--select", "en4d > 1")
+    assert "no_such_cut" in fails(capsys, "convert", files["proton"], "-o", tmp_path / "b", "--select", "no_such_cut")
 
 
 def test_convert_of_a_dataset(tmp_path: Path, capsys: Capture) -> None:

@@ -47,7 +47,8 @@ def convert(
     selection: Annotated[
         str | None,
         typer.Option(
-            help="Events to keep: a named selection, a .toml file, or a cut such as 'en3d > 20 and track_x < 300'."
+            "--select",
+            help="Events to keep: a named selection, a .toml file, or a cut such as 'en3d > 20 and track_x < 300'.",
         ),
     ] = None,
     bad_cells: Annotated[
