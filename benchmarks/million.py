@@ -2,7 +2,7 @@
 
     python benchmarks/million.py --events 1000000 --jobs 2 --output table.json
 
-Each step is a command of its own; its time and memory are written down. Private memory is what a batch system must grant;
+Each step is a command of its own. Private memory is what a batch system must grant;
 resident memory also counts pages of mapped files, which the system takes back when it needs them. Both are sums over
 the processes of a step, looked at ten times a second. `make bench` does not run it: on two cores it takes half an hour.
 """
