@@ -21,6 +21,7 @@ from .dependence_table import DEPENDENCE_COLUMNS, efficiency_against_energy, ene
 from .distance_correlation import DistanceCorrelation, distance_correlation
 from .energy_dependence import EfficiencySpread, efficiency_spread, energy_correlation, score_profile
 from .ensembles import EnsembleGain, ensemble_gain
+from .gains import METHOD_COLUMNS, rejection_by_method
 from .matched import MatchedSample, rejection_table
 from .rejection import REJECTION_COLUMNS, rejection_curve
 from .resolution import RESOLUTION_COLUMNS, EnergyResolution, fit_energy_resolution, resolution_in_bins
@@ -31,6 +32,7 @@ from .width import GaussianCore, QuantileResolution, gaussian_core, quantile_res
 __all__ = [
     "DEPENDENCE_COLUMNS",
     "FACTOR_COLUMNS",
+    "METHOD_COLUMNS",
     "REJECTION_COLUMNS",
     "RELIABILITY_COLUMNS",
     "RESOLUTION_COLUMNS",
@@ -62,6 +64,7 @@ __all__ = [
     "merge_bins",
     "quantile_resolution",
     "rejection_against_events",
+    "rejection_by_method",
     "rejection_curve",
     "rejection_factors",
     "rejection_in_bins",

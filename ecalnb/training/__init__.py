@@ -5,7 +5,7 @@
 """
 
 from ._runtime import is_first_process
-from .adaptation_study import train_adaptations
+from .adaptation_study import DomainShift, train_adaptations, train_shift
 from .batches import BatchLoader, EventSource
 from .data import EcalDataModule
 from .data_efficiency import measured_efficiency, nested_sizes, score_runs, train_on_subsets
@@ -48,6 +48,7 @@ __all__ = [
     "Classifier",
     "DistanceCorrelation",
     "DivergenceError",
+    "DomainShift",
     "EcalDataModule",
     "EcalTask",
     "EventClassifier",
@@ -98,6 +99,7 @@ __all__ = [
     "to_onnx",
     "train",
     "train_adaptations",
+    "train_shift",
     "train_on_subsets",
     "write_scores",
 ]
