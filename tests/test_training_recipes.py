@@ -25,6 +25,7 @@ from ecalnb.training import (
     label_events,
     list_recipes,
     make_loss,
+    make_regression_loss,
     parse_settings,
     resolve_recipe,
 )
@@ -45,7 +46,10 @@ def test_packaged_recipes_fit_every_model(name: str) -> None:
         recipe = resolve_recipe(name, model.name)
         inputs = inputs_from(recipe.input_settings)
         make_augmentation(recipe.augmentation, AMS, inputs.columns)
-        make_loss(recipe.loss, 1, 1)
+        if recipe.target == "class":
+            make_loss(recipe.loss, 1, 1)
+        else:
+            make_regression_loss(recipe.loss, 2, recipe.resolution_epochs)
 
 
 def test_override_wins_over_model_over_recipe_over_default(tmp_path: Path) -> None:

@@ -14,7 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_learning_curves", "draw_scan"]
 
-LOSSES = {"weighted_bce": "weighted cross-entropy", "hinge": "weighted hinge loss"}
+LOSSES = {
+    "weighted_bce": "weighted cross-entropy",
+    "hinge": "weighted hinge loss",
+    "gaussian_nll": "negative log-likelihood",
+    "resolution_weighted": "squared residual / $\\sigma^2(E)$ + ln $\\sigma^2(E)$",
+}
 
 
 def draw_learning_curves(run: TrainingRun, store: Path) -> None:

@@ -67,15 +67,17 @@ def predict(
     ] = Backend.auto,
     threads: Annotated[int | None, typer.Option(min=1, help="Threads to compute with.")] = None,
 ) -> None:
-    """Score events with trained models.
+    """Score events with trained models, or reconstruct them.
 
     A table has a row for each event: key, energy, label, and a column of logits for each model. If it is there already,
     the models are added to it. Friend trees have an entry for each entry of their ROOT file, with the logit and the
-    score of each model, and NaN for events that are not scored; several files get one each, named after them.
+    score of each model, and NaN for events that are not scored; several files get one each, named after them. Of a
+    model that was trained for numbers of the track, such as the axis, the table has those with their errors.
     For example
 
         ecalnb predict runs/cnn runs/resnet10 store -o scores.parquet --split test
         ecalnb predict runs/cnn 'flight/*.root' -o friends/scores.root --select 'en3d > 20'
+        ecalnb predict ecal_axis_joint.fast store -o axes.parquet
     """
     runs, events = split_inputs(inputs)
     if output.suffix not in (".parquet", ".root"):
@@ -92,6 +94,11 @@ def predict(
         options["schema"] = schema
     from .. import training
 
+    if len(runs) == 1 and output.suffix == ".parquet" and training.is_for_tracks(runs[0]):
+        options.pop("backend")
+        table = training.predict_tracks(runs[0], events if len(events) > 1 else events[0], output=output, **options)
+        typer.echo(f"{output}: {len(table):,} events")
+        return
     if output.suffix == ".parquet":
         scores = training.predict(runs, events if len(events) > 1 else events[0], output=output, **options)
         typer.echo(f"{output}: {len(scores):,} events")

@@ -4,7 +4,7 @@ After ``import ecalnb.models`` both ``timm.create_model("ecal_resnet10")`` and :
 says what is wrong with a name or an option.
 """
 
-from . import coatnet, cvt, linear, resnet, simple_cnn, simple_mlp, two_view  # noqa: F401  (importing one registers it)
+from . import axis, axis_resnet, coatnet, cvt, linear, resnet, simple_cnn, simple_mlp, two_view  # noqa: F401  (importing one registers it)
 from .errors import ModelError
 from .padding import TIMM_MODELS, PaddedModel
 from .pretrained import list_weights, weights_file, weights_table

@@ -64,7 +64,7 @@ def weights_table(names: list[str] | None = None) -> pd.DataFrame:
     -------
     pandas.DataFrame
         ``weights``, ``recipe``, ``events`` (they were trained on), ``epochs``, ``hours``, ``validation_loss`` and
-        ``validation_auc``.
+        ``validation_auc``, NaN for what is no classifier.
     """
     import pandas as pd
 
@@ -80,7 +80,7 @@ def weights_table(names: list[str] | None = None) -> pd.DataFrame:
                 "epochs": info["epochs"],
                 "hours": info["training"]["seconds"] / 3600,
                 "validation_loss": best["val_loss"],
-                "validation_auc": best["val_auc"],
+                "validation_auc": best.get("val_auc", float("nan")),
             }
         )
     return pd.DataFrame(rows)

@@ -51,7 +51,7 @@ class ModelInfo:
     name : str
         Name in timm's registry.
     parameters : int
-        Trainable parameters with one output.
+        Trainable parameters with the outputs that it is made for.
     description : str
         What it is, in a sentence.
     input_size : tuple of 3 int
@@ -123,7 +123,9 @@ def build(
     return build_model_with_cfg(model_class, variant, pretrained, **timm_arguments, **options)
 
 
-def create(name: str, *, input_size: Sequence[int] | None = None, num_classes: int = 1, **options: Any) -> nn.Module:
+def create(
+    name: str, *, input_size: Sequence[int] | None = None, num_classes: int | None = None, **options: Any
+) -> nn.Module:
     """Make a model, with fresh weights.
 
     Parameters
@@ -133,8 +135,8 @@ def create(name: str, *, input_size: Sequence[int] | None = None, num_classes: i
         name, for example ``"timm:convnext_atto"``; its images are padded, see :class:`ecalnb.models.PaddedModel`.
     input_size : sequence of 3 int, optional
         Channels, layers and cells of the input; by default what the model is made for, (1, 18, 72) for timm's.
-    num_classes : int
-        Number of outputs; one logit unless told otherwise.
+    num_classes : int, optional
+        Number of outputs; by default what the model is made for, mostly one logit.
     **options
         Options of the architecture, for example ``drop_rate=0.1``.
 
@@ -155,6 +157,8 @@ def create(name: str, *, input_size: Sequence[int] | None = None, num_classes: i
     106317
     """
     forbid_unknown(name, options, options_of(name))
+    if num_classes is None:
+        num_classes = _own_cfg(name)["num_classes"]
     channels, *image = (int(size) for size in input_size or _own_input_size(name))
     if len(image) != 2 or min(channels, *image) < 1:
         raise ModelError(f"input size {tuple(input_size or ())} of {name} is not (channels, layers, cells)")
@@ -203,7 +207,11 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
 
 
+def _own_cfg(name: str) -> dict[str, Any]:
+    """Return the timm configuration of a model, or of timm's own on padded images."""
+    return default_cfg() if name.startswith(padding.PREFIX) else timm.get_pretrained_cfg(name).to_dict()
+
+
 def _own_input_size(name: str) -> tuple[int, int, int]:
     """Channels, layers and cells of the input that a model is made for."""
-    cfg = default_cfg() if name.startswith(padding.PREFIX) else timm.get_pretrained_cfg(name).to_dict()
-    return cfg["input_size"]
+    return _own_cfg(name)["input_size"]

@@ -53,8 +53,9 @@ def loss_curves(ax: Axes, history: pd.DataFrame, *, label: str = "", color: str 
     (trained,) = ax.plot(epoch, train, color=drawn, ls=":", label=f"{prefix}training")
     best = int(np.nanargmin(validation))
     (marker,) = ax.plot(epoch[best], validation[best], "*", ms=11, color=drawn)
-    ax.set_yscale("log")
-    plain_numbers(ax.yaxis)
+    if min(np.nanmin(train), np.nanmin(validation)) > 0:  # a likelihood need not be
+        ax.set_yscale("log")
+        plain_numbers(ax.yaxis)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("epoch")

@@ -29,11 +29,14 @@ from .momentum import ENERGY_MOMENTUM, add_energy_momentum
 from .penalties import DistanceCorrelation, list_penalties, make_penalty
 from .planing import Planing, plane
 from .predict import predict
+from .predict_tracks import TrackPredictor, is_for_tracks, load_track_predictor, predict_axes, predict_tracks
 from .recipes import Recipe, list_recipes, parse_settings, resolve_recipe
+from .regression import GaussianNLL, ResolutionWeighted, list_regression_losses, make_regression_loss
 from .rundir import TrainingRun
 from .scales import NORMALISATIONS, SCALARS, Batch
 from .scan import LearningRateScan, scan_learning_rate
 from .scores import AMS_SCORES, add_ams_scores, join_scores, read_scores, titles, write_scores
+from .targets import AxisTarget, ClassTarget, PositionTarget, ThetaTarget, list_targets, make_target
 from .task import EcalTask, Outputs, Penalty
 from .weights import Classifier, EventClassifier, load_network, load_weights, save_weights
 
@@ -42,9 +45,11 @@ __all__ = [
     "ENERGY_MOMENTUM",
     "NORMALISATIONS",
     "SCALARS",
+    "AxisTarget",
     "Batch",
     "BatchLoader",
     "CellInputs",
+    "ClassTarget",
     "Classifier",
     "DistanceCorrelation",
     "DivergenceError",
@@ -53,6 +58,7 @@ __all__ = [
     "EcalTask",
     "EventClassifier",
     "EventSource",
+    "GaussianNLL",
     "Hinge",
     "Inputs",
     "LearningRateScan",
@@ -61,7 +67,11 @@ __all__ = [
     "Outputs",
     "Penalty",
     "Planing",
+    "PositionTarget",
     "Recipe",
+    "ResolutionWeighted",
+    "ThetaTarget",
+    "TrackPredictor",
     "TrackWindowInputs",
     "TrainingError",
     "TrainingRun",
@@ -73,6 +83,7 @@ __all__ = [
     "export_onnx",
     "inputs_from",
     "is_first_process",
+    "is_for_tracks",
     "join_scores",
     "label_columns",
     "label_events",
@@ -80,16 +91,23 @@ __all__ = [
     "list_losses",
     "list_penalties",
     "list_recipes",
+    "list_regression_losses",
+    "list_targets",
     "load_network",
+    "load_track_predictor",
     "load_weights",
     "make_loss",
     "make_penalty",
+    "make_regression_loss",
+    "make_target",
     "measured_efficiency",
     "nested_sizes",
     "parse_settings",
     "plane",
     "predict",
+    "predict_axes",
     "predict_friends",
+    "predict_tracks",
     "read_scores",
     "resolve_recipe",
     "save_weights",

@@ -70,34 +70,35 @@ class History(Callback):
     training would have written.
     """
 
-    METRICS = ("val_loss", "val_auc", "val_background_90")
-
     def __init__(self, path: Path) -> None:
         self.path = path
         self.rows: list[dict[str, float]] = []
         self._writes = False
+        self._metrics: tuple[str, ...] = ()
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002
-        """Of several processes the first one writes."""
+        """Of several processes the first one writes; what there is to write is up to the target."""
         self._writes = trainer.is_global_zero
+        self._metrics = ("val_loss", *pl_module.target.metric_names)  # type: ignore[union-attr, misc]
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Add a row and write the file."""
         row: dict[str, float] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
         row["train_loss"] = pl_module.train_loss  # type: ignore[assignment]
-        row.update({name: float(trainer.callback_metrics[name]) for name in self.METRICS})
+        row.update({name: float(trainer.callback_metrics[name]) for name in self._metrics})
         self.rows.append(row)
         self.write()
         log.info(
-            "epoch %d: training loss %.5f, validation loss %.5f, AUC %.5f, background at 90 %% efficiency %.5f",
-            row["epoch"], row["train_loss"], row["val_loss"], row["val_auc"], row["val_background_90"],
+            "epoch %d: training loss %.5f, validation loss %.5f%s",
+            row["epoch"], row["train_loss"], row["val_loss"],
+            "".join(f", {name.removeprefix('val_')} {row[name]:.5f}" for name in self._metrics[1:]),
         )  # fmt: skip
 
     def write(self) -> None:
         """Write all rows."""
         if not self._writes:
             return
-        columns = ["epoch", "step", "train_loss", *self.METRICS]
+        columns = ["epoch", "step", "train_loss", *self._metrics]
         with replacing(self.path, TrainingError) as temporary:
             pd.DataFrame(self.rows, columns=columns).to_csv(temporary, index=False)
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import pandas as pd
 from pytorch_lightning import LightningDataModule
 
+from ..geometry import Tracks
 from .batches import BatchLoader, EventSource, PairedLoader
 from .errors import TrainingError
 from .inputs import Batch, NeedsColumns, inputs_from
@@ -22,6 +23,8 @@ from .labels import label_columns, label_events
 from .planing import plane
 from .recipes import Recipe
 from .subsets import nested_subset
+from .targets import ClassTarget, make_target
+from .track import TRACK_PARTS
 
 __all__ = ["EcalDataModule", "EventSource", "Selection", "columns_for", "describe_selection"]
 
@@ -83,6 +86,7 @@ class EcalDataModule(LightningDataModule):
         self.selection = selection
         self._extra = tuple(name for name in columns if name not in self.inputs.columns)
         self.unlabelled = target
+        self.of_event = make_target(self.recipe.target, store.geometry)
         self._train: BatchLoader | PairedLoader | None = None
         self._resumed: Mapping[str, int] | None = None
         self._choose()
@@ -94,15 +98,13 @@ class EcalDataModule(LightningDataModule):
         windows = {name: recipe.window(name) for name in ("train", "validation")}
         if recipe.planing or any(limit is not None for window in windows.values() for limit in window):
             wanted.add("en3d")
+        if not self._classes:
+            wanted |= {"en3d", *(f"{recipe.reference}_{part}" for part in TRACK_PARTS)}
         if missing := sorted(wanted - set(self.store.columns)):
             raise TrainingError(f"the event table of the store has no column {', '.join(missing)}")
         table = self.store.table(columns_for(self.selection, wanted))
         labels = label_events(table, recipe.labels) if recipe.labels else table["label"].astype(object).to_numpy()
-        target = np.select([np.isin(labels, recipe.signal), np.isin(labels, recipe.background)], [1.0, 0.0], np.nan)
-        keep = ~np.isnan(target)
-        if others := int((~keep).sum()):
-            names = sorted({"no label" if pd.isna(label) else str(label) for label in labels[~keep]})
-            log.info("%d events are neither signal nor background (%s) and do not take part", others, ", ".join(names))
+        target, keep = self._targets(table, labels)
         if self.selection is not None:
             passed = np.asarray(self.selection(table), dtype=bool)
             if passed.shape != keep.shape:
@@ -119,7 +121,8 @@ class EcalDataModule(LightningDataModule):
             if high is not None:
                 chosen &= table["en3d"].to_numpy() < high
             self.rows[name] = np.flatnonzero(chosen)
-        self._columns = {name: table[name].to_numpy(dtype=np.float32) for name in self.inputs.columns}
+        names = dict.fromkeys([*self.inputs.columns, *([] if self._classes else ["en3d"])])
+        self._columns = {name: table[name].to_numpy(dtype=np.float32) for name in names}
         self._keys = table[["file_id", "entry"]].to_numpy(dtype=np.int64)
         for name, asked in (("train", recipe.train_sample), ("validation", recipe.validation_sample)):
             self._check(name, asked)
@@ -134,6 +137,32 @@ class EcalDataModule(LightningDataModule):
         if self.planing is not None:
             self._only_training["event_weight"] = self.planing.weights.astype(np.float32)
 
+    @property
+    def _classes(self) -> bool:
+        """Whether events are told apart, rather than measured."""
+        return isinstance(self.of_event, ClassTarget)
+
+    def _targets(
+        self, table: pd.DataFrame, labels: npt.NDArray[np.object_]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        """Class of each event (n,), or numbers of its track (n, k), and whether it takes part (n,)."""
+        recipe = self.recipe
+        signal = np.isin(labels, recipe.signal)
+        if isinstance(self.of_event, ClassTarget):
+            target = np.select([signal, np.isin(labels, recipe.background)], [1.0, 0.0], np.nan)
+            keep = ~np.isnan(target)
+            what = "neither signal nor background"
+        else:
+            target, keep = self.of_event.values(Tracks.from_table(table, recipe.reference)), signal
+            what = f"not {' or '.join(recipe.signal)}"
+        if others := int((~keep).sum()):
+            names = sorted({"no label" if pd.isna(label) else str(label) for label in labels[~keep]})
+            log.info("%d events are %s (%s) and do not take part", others, what, ", ".join(names))
+        known = np.isfinite(target).reshape(len(target), -1).all(axis=1)
+        if lacking := int((keep & ~known).sum()):
+            log.info("%d events have no %s and do not take part", lacking, recipe.reference)
+        return target, keep & known
+
     def _take(self, name: str, n_events: int, salt: str) -> None:
         """Keep so many of the events for ``train`` or ``validation``; all for 0."""
         if not n_events:
@@ -141,19 +170,22 @@ class EcalDataModule(LightningDataModule):
         rows = self.rows[name]
         if n_events > len(rows):
             raise TrainingError(f"{name}_events is {n_events}, and there are {len(rows)} events for {name}")
-        signal = self.target[rows] == 1
+        signal = self.target[rows] == 1 if self._classes else np.ones(len(rows), dtype=bool)
         file_id, entry = self._keys[rows].T
         self.rows[name] = rows[nested_subset(file_id, entry, signal, n_events, salt)]
-        if not all(self.counts(name)):
+        if self._classes and not all(self.counts(name)):
             raise TrainingError(f"{name}_events is {n_events}, too few to have events of both classes")
 
     def _check(self, name: str, asked: str) -> None:
         rows, recipe = self.rows[name], self.recipe
         if not len(rows):
+            needed = recipe.signal + (recipe.background if self._classes else ())
             raise TrainingError(
                 f"no event of the sample {asked!r} is left for {name} ({len(self.store)} events in the store); "
-                f"needed are the labels {', '.join(recipe.signal + recipe.background)}{self._window(name)}"
+                f"needed are the labels {', '.join(needed)}{self._window(name)}"
             )
+        if not self._classes:
+            return
         signal = int(self.target[rows].sum())
         if signal in (0, len(rows)):
             lacking, present = (recipe.signal, "background") if signal == 0 else (recipe.background, "signal")
@@ -181,7 +213,9 @@ class EcalDataModule(LightningDataModule):
         return f", with en3d from {0 if low is None else low:g} to {'infinity' if high is None else f'{high:g}'} GeV"
 
     def counts(self, name: str = "train") -> tuple[int, int]:
-        """Numbers of signal and background events for ``train`` or ``validation``."""
+        """Numbers of signal and background events for ``train`` or ``validation``; all are signal without classes."""
+        if not self._classes:
+            return len(self.rows[name]), 0
         signal = int(self.target[self.rows[name]].sum())
         return signal, len(self.rows[name]) - signal
 
@@ -192,6 +226,8 @@ class EcalDataModule(LightningDataModule):
         for name in ("train", "validation"):
             keys.update(np.ascontiguousarray(self._keys[self.rows[name]]).tobytes())
             numbers[name] = dict(zip(("signal", "background"), self.counts(name), strict=True))
+            if not self._classes:
+                numbers[name] = {"events": len(self.rows[name])}
         return {
             "store": self.store.fingerprint(),
             "selection": describe_selection(self.selection),

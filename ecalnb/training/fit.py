@@ -23,9 +23,10 @@ from .conventional import check_overrides, train_method
 from .data import EcalDataModule, EventSource, Selection, describe_selection
 from .errors import TrainingError
 from .inputs import inputs_from
-from .losses import make_loss
+from .losses import Loss, make_loss
 from .penalties import make_penalty
 from .recipes import Recipe, resolve_recipe
+from .regression import make_regression_loss
 from .rundir import (
     TrainingRun,
     check_folder,
@@ -36,6 +37,7 @@ from .rundir import (
     prepare,
     wait_until_whole,
 )
+from .targets import ClassTarget, Target, make_target
 from .task import EcalTask, Penalty
 from .trainer import make_trainer
 from .weights import check_fits, geometry_to_dict, save_weights
@@ -160,8 +162,8 @@ def train(
                     prepare(output, config, resume)
                     write_json(output / "config.json", config, TrainingError)
                 log.info(
-                    "training %s (%s parameters) on %d signal and %d background events, on %s with %d threads",
-                    model, f"{config['parameters']:,}", *data.counts("train"), device, used,
+                    "training %s (%s parameters) on %s, on %s with %d threads",
+                    model, f"{config['parameters']:,}", _numbers(data), device, used,
                 )  # fmt: skip
                 _fit(trainer, task, data, last_checkpoint(output) if resume else None, settings)
                 if main:
@@ -194,17 +196,19 @@ def _put_together(
     data = EcalDataModule(
         source, settings, inputs=inputs, seed=seed, selection=selection, columns=needed, target=unlabelled
     )
-    loss = make_loss(settings.loss, *data.counts("train"))
-    augmentation = make_augmentation(settings.augmentation, source.geometry, inputs.columns)
+    loss, aim, outputs = _aim(settings, data)
+    augmentation = make_augmentation(settings.augmentation, source.geometry, inputs.columns, aim)
     torch.manual_seed(seed)
-    network = models.create(model, input_size=inputs.shape, **settings.model_options)
+    network = models.create(model, input_size=inputs.shape, num_classes=outputs, **settings.model_options)
     task = EcalTask(
         network,
         inputs,
         loss,
+        target=aim,
         optimiser=settings.optimiser,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
+        schedule=settings.schedule,
         penalty=penalty,
         adaptation=None if adaptation is None else adaptation.penalty(network, inputs, *data.counts("train")),
         augmentation=augmentation,
@@ -216,6 +220,7 @@ def _put_together(
         "parameters": models.count_parameters(network),
         "inputs": inputs.to_dict(),
         "loss": loss.to_dict(),
+        **({} if isinstance(aim, ClassTarget) else {"outputs": outputs}),
         "penalty": describe_selection(penalty),  # type: ignore[arg-type]  # any callable is described alike
         **({} if adaptation is None else {"adaptation": adaptation.to_dict()}),
         "recipe": settings.to_dict(),
@@ -224,6 +229,25 @@ def _put_together(
         "data": data.describe(),
     }
     return data, task, config, adaptation
+
+
+def _aim(settings: Recipe, data: EcalDataModule) -> tuple[Loss, Target, int]:
+    """Loss and target of a training, and how many outputs the network has."""
+    target = data.of_event
+    if isinstance(target, ClassTarget):
+        return make_loss(settings.loss, *data.counts("train")), target, 1
+    components = len(target.components)
+    loss = make_regression_loss(settings.loss, components, settings.resolution_epochs)
+    outputs = loss.outputs(components)
+    return loss, make_target(target.name, target.geometry, uncertain=outputs > components), outputs
+
+
+def _numbers(data: EcalDataModule) -> str:
+    """Training events in words."""
+    signal, background = data.counts("train")
+    if isinstance(data.of_event, ClassTarget):
+        return f"{signal} signal and {background} background events"
+    return f"{signal} events for {data.of_event.name}"
 
 
 def _open(store: EventSource | str | Path) -> EventSource:

@@ -16,14 +16,19 @@ from typing import Any
 from .._toml import DATA, check_keys, near, read_toml
 from .errors import TrainingError
 from .inputs import MergedInputs, default_inputs
+from .targets import ClassTarget, monitors
 
 __all__ = ["MONITORS", "Recipe", "list_recipes", "parse_settings", "resolve_recipe"]
 
 log = logging.getLogger(__name__)
 
-MONITORS = {"val_loss": "min", "val_auc": "max", "val_background_90": "min"}
-"""What can choose the best epoch, and whether it should be small or large: loss, area under the ROC curve, and the
-fraction of background that passes at 90 % signal efficiency, all on validation events."""
+MONITORS = {"val_loss": "min", "val_auc": "max", "val_background_90": "min"} | dict.fromkeys(
+    ("val_space_angle_68", "val_inclination_68", "val_x_68", "val_y_68"), "min"
+)
+"""What can choose the best epoch, and whether it should be small or large: loss; of classifiers the area under the ROC
+curve, and the fraction of background that passes at 90 % signal efficiency; of what predicts numbers of the track the
+space angle and inclination (degrees) and the distances in x and y (mm) that 68 % of the events stay below; all on
+validation events."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,14 @@ class Recipe:
         says which inputs, they are those that the model is made for.
     scalars : tuple of str
         Numbers of an event, such as ``total_energy``, that the model gets as further channels.
+    target : str
+        What the model is trained to say: ``class``, or numbers of the track: ``theta``, ``position`` or ``axis``
+        (:mod:`ecalnb.training.targets`).
+    reference : str
+        Which track that is: ``true``, or ``track`` for that of the tracker, in the columns ``true_x``, ``track_x``, ...
     signal, background : tuple of str
-        Labels of the two classes; events with another label, or none, do not take part.
+        Labels of the two classes; events with another label, or none, do not take part. For numbers of the track only
+        `signal` counts.
     labels : dict of str to list of str
         For events without a label, such as flight data: the packaged selections that an event must pass to be given a
         label, instead of the labels in the store. See :func:`ecalnb.training.label_events`.
@@ -64,8 +75,13 @@ class Recipe:
         ``adam`` or ``adamw``.
     learning_rate, weight_decay : float
         Of the optimiser.
+    schedule : str
+        ``constant``, or ``cosine``: the learning rate falls to 0 over `max_epochs`.
     loss : str
-        Name of the loss; see :mod:`ecalnb.training.losses`.
+        Name of the loss; see :mod:`ecalnb.training.losses`, and for numbers of the track
+        :mod:`ecalnb.training.regression`.
+    resolution_epochs : int
+        Epochs after which the loss ``resolution_weighted`` finds the resolution as a function of energy anew.
     max_epochs, patience, tolerance : int, int, float
         Training stops after `max_epochs`, or when `monitor` has not got better by more than `tolerance` for `patience`
         epochs.
@@ -101,6 +117,8 @@ class Recipe:
     inputs: str = "merged"
     normalisation: str = "log"
     scalars: tuple[str, ...] = ()
+    target: str = "class"
+    reference: str = "true"
     signal: tuple[str, ...] = ("electron", "positron")
     background: tuple[str, ...] = ("proton",)
     labels: dict[str, Any] = field(default_factory=dict)
@@ -118,7 +136,9 @@ class Recipe:
     optimiser: str = "adam"
     learning_rate: float = 1e-4
     weight_decay: float = 0.0
+    schedule: str = "constant"
     loss: str = "weighted_bce"
+    resolution_epochs: int = 5
     max_epochs: int = 200
     patience: int = 20
     tolerance: float = 1e-5
@@ -134,7 +154,7 @@ class Recipe:
     def __post_init__(self) -> None:
         for setting in fields(self):
             object.__setattr__(self, setting.name, _typed(setting.name, str(setting.type), getattr(self, setting.name)))
-        for name in ("batch_size", "learning_rate", "max_epochs", "patience"):
+        for name in ("batch_size", "learning_rate", "max_epochs", "patience", "resolution_epochs"):
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} is {getattr(self, name)}; expected a positive number")
         for name in (
@@ -152,8 +172,13 @@ class Recipe:
                 raise TrainingError(f"the energy window {low} to {high} GeV is empty")
         labels = {label: list(_typed(f"labels.{label}", "tuple", names)) for label, names in self.labels.items()}
         object.__setattr__(self, "labels", labels)
-        if self.monitor not in MONITORS:
-            raise TrainingError(f"monitor is {self.monitor!r}; expected one of {', '.join(MONITORS)}")
+        if self.monitor not in (allowed := monitors(self.target)):
+            raise TrainingError(f"monitor is {self.monitor!r}; expected one of {', '.join(allowed)}")
+        if self.reference not in ("true", "track"):
+            raise TrainingError(f"reference is {self.reference!r}; expected 'true' or 'track'")
+        for name in ("planing", "penalty", "adaptation"):
+            if getattr(self, name) and self.target != ClassTarget.name:
+                raise TrainingError(f"{name} is for the target {ClassTarget.name!r}, not {self.target!r}")
         if self.precision not in ("32", "bf16-mixed"):
             raise TrainingError(f"precision is {self.precision!r}; expected '32' or 'bf16-mixed'")
         if both := set(self.signal) & set(self.background):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -12,16 +13,24 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import nn
 
-from ..metrics import rejection_curve, roc_auc
 from .augment import Augmentation
 from .errors import DivergenceError, TrainingError
 from .inputs import Batch, Inputs
 from .losses import Loss
+from .regression import RegressionLoss
+from .targets import ClassTarget, Target
 
-__all__ = ["OPTIMISERS", "EcalTask", "Outputs", "Penalty", "source_part"]
+__all__ = ["OPTIMISERS", "SCHEDULES", "EcalTask", "Outputs", "Penalty", "source_part"]
 
 OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 """Optimisers by name; they take parameters, ``lr`` and ``weight_decay``."""
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda _done: 1.0,
+    "cosine": lambda done: (1 + math.cos(math.pi * done)) / 2,
+}
+"""Learning rate by the part of all steps that are done, 0 to 1, over its value at the beginning: ``cosine`` falls to 0
+(I. Loshchilov and F. Hutter, SGDR, ICLR 2017, without restarts)."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ def source_part(outputs: Outputs, batch: Batch) -> tuple[Outputs, Batch]:
 
 
 class EcalTask(LightningModule):
-    """Train a classifier of showers.
+    """Train a network on showers: a classifier, or what predicts numbers of the track.
 
     Each training batch starts by seeding torch with a hash of seed, step and process, so that dropout and augmentation
     do not depend on what ran before: a resumed training draws the same numbers. Losses and metrics are those of the
@@ -70,16 +79,20 @@ class EcalTask(LightningModule):
     Parameters
     ----------
     model : torch.nn.Module
-        From (n, channels, layers, cells) to (n, 1) logits. With a penalty it needs timm's ``forward_features``,
-        ``forward_head`` and ``get_classifier``.
+        From (n, channels, layers, cells) to (n, 1) logits, or to the outputs that target and loss ask for. With a
+        penalty it needs timm's ``forward_features``, ``forward_head`` and ``get_classifier``.
     inputs : Inputs
         Makes what the model gets from a batch.
     loss : Loss
-        Of the logits and the batch.
+        Of the logits, or of the outputs, and the batch.
+    target : Target, optional
+        What the network is to say of an event: its class unless told.
     optimiser : str
         One of :data:`OPTIMISERS`.
     learning_rate, weight_decay : float
         Of the optimiser.
+    schedule : str
+        One of :data:`SCHEDULES`: how the learning rate changes from step to step.
     penalty : Penalty, optional
         Added to the training loss.
     adaptation : torch.nn.Module, optional
@@ -93,7 +106,7 @@ class EcalTask(LightningModule):
     Raises
     ------
     TrainingError
-        If there is no such optimiser.
+        If there is no such optimiser or schedule.
     DivergenceError
         In training, when the loss is not a finite number.
     """
@@ -104,9 +117,11 @@ class EcalTask(LightningModule):
         inputs: Inputs,
         loss: Loss,
         *,
+        target: Target | None = None,
         optimiser: str = "adam",
         learning_rate: float = 1e-4,
         weight_decay: float = 0.0,
+        schedule: str = "constant",
         penalty: Penalty | None = None,
         adaptation: nn.Module | None = None,
         augmentation: Augmentation | None = None,
@@ -115,21 +130,26 @@ class EcalTask(LightningModule):
         super().__init__()
         if optimiser not in OPTIMISERS:
             raise TrainingError(f"optimiser is {optimiser!r}; expected one of {', '.join(OPTIMISERS)}")
+        if schedule not in SCHEDULES:
+            raise TrainingError(f"schedule is {schedule!r}; expected one of {', '.join(SCHEDULES)}")
         # On a CPU small convolutions run several times faster with the channels as the innermost dimension.
         self.model = model.to(memory_format=torch.channels_last)
         self.inputs = inputs
         self.loss = loss
+        self.target: Target = target or ClassTarget()
         self.penalty = penalty
         self.adaptation = adaptation
         self.augmentation = augmentation
         self.optimiser = optimiser
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
+        self.schedule = schedule
         self.seed = seed
         # Plain numbers, kept in the checkpoint: Lightning's own means forget the batches before a resume.
         self._loss_sum, self._loss_events = 0.0, 0
         self._logits: list[torch.Tensor] = []
         self._targets: list[torch.Tensor] = []
+        self._energies: list[torch.Tensor] = []
         self._validation_loss = 0.0
 
     def image(self, batch: Batch) -> torch.Tensor:
@@ -137,8 +157,8 @@ class EcalTask(LightningModule):
         return self.inputs(batch).contiguous(memory_format=torch.channels_last)
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """Logits of a batch, (n,)."""
-        return self.model(self.image(batch)).squeeze(-1)
+        """Logits of a batch, (n,), or the outputs for another target, (n, k)."""
+        return self.target.read(self.model(self.image(batch)))
 
     def outputs(self, batch: Batch) -> Outputs:
         """Logits and features of a batch."""
@@ -211,32 +231,42 @@ class EcalTask(LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Forget the last validation."""
-        self._logits, self._targets, self._validation_loss = [], [], 0.0
+        self._logits, self._targets, self._energies, self._validation_loss = [], [], [], 0.0
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:  # noqa: ARG002
-        """Collect logits."""
+        """Collect logits, or outputs."""
         logits = self(batch)
         self._validation_loss += float(self.loss(logits, batch)) * len(logits)
         self._logits.append(logits.detach())
         self._targets.append(batch["target"])
+        if not isinstance(self.target, ClassTarget):
+            self._energies.append(batch["en3d"])
 
     def validation_scores(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
         """Logits of the validation events, and whether they are signal, (n,) each, of all processes."""
         return self._from_all(self._logits), self._from_all(self._targets) > 0.5
 
     def on_validation_epoch_end(self) -> None:
-        """Log loss, area under the curve, and the background that passes at 90 % signal efficiency."""
-        logits, target = self.validation_scores()
+        """Log the loss, and what the target measures."""
+        logits, target = self._from_all(self._logits), self._from_all(self._targets)
         loss = self._sums(self._validation_loss)[0] / len(logits)
         self._check_finite(loss, f"the validation of epoch {self.current_epoch}")
         self.log("val_loss", torch.tensor(loss, dtype=torch.float32), prog_bar=True, sync_dist=True)
-        self.log("val_auc", roc_auc(logits[target], logits[~target]).value, sync_dist=True)
-        background = 1 / rejection_curve(logits[target], logits[~target], [0.9])["rejection"][0]
-        self.log("val_background_90", background, sync_dist=True)
+        for name, value in self.target.metrics(logits, target).items():
+            self.log(name, value, sync_dist=True)
+        if not isinstance(self.target, ClassTarget):
+            loss_of_epoch: RegressionLoss = self.loss  # type: ignore[assignment]
+            loss_of_epoch.end_epoch(self.current_epoch, logits, target, self._from_all(self._energies))
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Return the optimiser of all weights, the penalty's among them."""
-        return OPTIMISERS[self.optimiser](self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+    def configure_optimizers(self) -> Any:
+        """Return the optimiser of all weights, the penalty's among them, and the schedule of its learning rate."""
+        optimiser = OPTIMISERS[self.optimiser](self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay)
+        if self.schedule == "constant":
+            return optimiser
+        steps = int(self.trainer.estimated_stepping_batches)
+        factor = SCHEDULES[self.schedule]
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factor(min(step / steps, 1.0)))
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Keep the running mean of the loss."""

@@ -11,7 +11,10 @@ import torch
 from ..geometry import Calorimeter
 from .scales import Batch
 
-__all__ = ["TRACK_COLUMNS", "depth_crossed", "track_coordinates", "track_window"]
+__all__ = ["TRACK_COLUMNS", "TRACK_PARTS", "depth_crossed", "track_coordinates", "track_window"]
+
+TRACK_PARTS = ("x", "y", "inclination", "azimuth")
+"""What makes a track, in the columns ``track_...`` of the tracker's and ``true_...`` of the particle's own."""
 
 TRACK_COLUMNS = ("track_x", "track_y", "track_inclination", "track_azimuth")
 """Columns of an event table that make a track: position at the front face (mm) and direction (rad)."""

@@ -26,9 +26,11 @@ from ..productions import parameters_fingerprint
 from .data import EventSource
 from .errors import TrainingError
 from .inputs import Batch, Inputs, NeedsColumns, inputs_from
+from .targets import ClassTarget
 
 __all__ = ["Classifier", "EventClassifier", "check_fits", "geometry_from", "geometry_to_dict", "load_network"]
-__all__ += ["load_weights", "save_weights"]
+__all__ += ["find_weights", "load_weights", "name_of", "read_network", "save_weights", "target_of"]
+__all__ += ["warn_of_other_data"]
 
 log = logging.getLogger(__name__)
 
@@ -155,6 +157,29 @@ def load_weights(path: str | Path, *, store: EventSource | None = None, name: st
     TrainingError
         If there are no weights, the training has not ended, or the file does not fit the model that it names.
     """
+    file, info = find_weights(path)
+    if (target := target_of(info)) != ClassTarget.name:
+        raise TrainingError(
+            f"{file} predicts the {target} of a shower, not its class; use ecalnb.training.predict_tracks"
+        )
+    geometry, stem = geometry_from(info["geometry"]), name or name_of(file)
+    warn_of_other_data(file, info, store)
+    if info["model"] in METHODS:
+        from .conventional import load_method
+
+        return load_method(file, info, geometry, stem)
+    inputs = inputs_from(info["inputs"], geometry)
+    return Classifier(stem, read_network(file, info, inputs), inputs, geometry, info, file)
+
+
+def find_weights(path: str | Path) -> tuple[Path, dict[str, Any]]:
+    """File of trained weights of any kind, and the content of the JSON file beside it.
+
+    Raises
+    ------
+    TrainingError
+        If there are no weights, or the training has not ended.
+    """
     packaged = str(path) in models.list_weights() and not Path(path).exists()
     file = models.weights_file(str(path)) if packaged else _weights_file(Path(path))
     info = read_json(file.with_suffix(".json"))
@@ -164,23 +189,37 @@ def load_weights(path: str | Path, *, store: EventSource | None = None, name: st
         )
     if lacking := [key for key in ("model", "model_options", "inputs", "geometry") if key not in info]:
         raise TrainingError(f"{file.with_suffix('.json')} lacks {', '.join(lacking)}; it does not describe weights")
-    geometry = geometry_from(info["geometry"])
-    stem = name or (file.parent.resolve().name if file.stem == "weights" else file.stem)
-    _warn_of_other_data(file, info, store)
-    if info["model"] in METHODS:
-        from .conventional import load_method
+    return file, info
 
-        return load_method(file, info, geometry, stem)
-    inputs = inputs_from(info["inputs"], geometry)
-    model = models.create(info["model"], input_size=inputs.shape, **info["model_options"])
+
+def target_of(info: Mapping[str, Any]) -> str:
+    """Name of what weights were trained to say, from the JSON file beside them."""
+    return info.get("recipe", {}).get("target", ClassTarget.name)
+
+
+def name_of(file: Path) -> str:
+    """Name of weights: of their run, or of their file where that is not called ``weights``."""
+    return file.parent.resolve().name if file.stem == "weights" else file.stem
+
+
+def read_network(file: Path, info: Mapping[str, Any], inputs: Inputs) -> nn.Module:
+    """Make the network that a JSON file describes, with its weights, in evaluation mode.
+
+    Raises
+    ------
+    TrainingError
+        If the file does not fit the model that it names.
+    """
+    model = models.create(
+        info["model"], input_size=inputs.shape, num_classes=info.get("outputs", 1), **info["model_options"]
+    )
     try:
         tensors = load_file(file)
     except (safetensors.SafetensorError, OSError) as error:
         raise TrainingError(f"{file} is not a readable safetensors file: {error}") from None
     check_fits(file, info["model"], model, tensors)
     model.load_state_dict({key: tensor.to(model.state_dict()[key].dtype) for key, tensor in tensors.items()})
-    model.eval().to(memory_format=torch.channels_last)
-    return Classifier(stem, model, inputs, geometry, info, file)
+    return model.eval().to(memory_format=torch.channels_last)
 
 
 def load_network(path: str | Path, *, store: EventSource | None = None, name: str | None = None) -> Classifier:
@@ -197,7 +236,8 @@ def load_network(path: str | Path, *, store: EventSource | None = None, name: st
     return classifier
 
 
-def _warn_of_other_data(file: Path, info: Mapping[str, Any], store: EventSource | None) -> None:
+def warn_of_other_data(file: Path, info: Mapping[str, Any], store: EventSource | None) -> None:
+    """Warn if weights were trained on other data than a store's, or on another simulation than this version's."""
     if store is not None and (trained := info.get("data", {}).get("store")) != store.fingerprint():
         log.warning("%s was trained on other data (%s) than this store (%s)", file, trained, store.fingerprint())
     simulated = info.get("dataset", {}).get("simulation", {}).get("fingerprint")
