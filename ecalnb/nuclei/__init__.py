@@ -1,0 +1,1 @@
+"""Identification of cosmic-ray nuclei from tracker, TOF and TRD; no calorimeter."""

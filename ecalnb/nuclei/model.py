@@ -1,0 +1,219 @@
+"""A trained model of the classes of nuclei: training, prediction, and its files."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .._atomic import replacing, write_json
+from .parameters import Nucleus, pick
+from .protocol import Prior, TrainingSet
+from .sample import NucleiSample, class_names
+from .schema import load_nuclei_schema
+
+__all__ = ["MODELS", "NucleiModel", "load_model", "train_model"]
+
+log = logging.getLogger(__name__)
+
+MODELS = ("xgboost", "mlp", "cnn", "transformer")
+"""Kinds of models."""
+
+
+@dataclass(frozen=True)
+class NucleiModel:
+    """A trained model.
+
+    Parameters
+    ----------
+    kind : str
+        One of `MODELS`.
+    species : tuple of Nucleus
+        Species of its classes.
+    prior : Prior
+        Mixture of classes that it was trained on, which its probabilities belong to.
+    settings : dict
+        Hyper-parameters.
+    history : pandas.DataFrame
+        Losses of each epoch or round.
+    seconds : float
+        Time of the training.
+    core : object
+        The trees, or network and scaling.
+    """
+
+    kind: str
+    species: tuple[Nucleus, ...]
+    prior: Prior
+    settings: dict[str, Any]
+    history: pd.DataFrame = field(repr=False)
+    seconds: float
+    core: Any = field(repr=False)
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes."""
+        return class_names(self.species)
+
+    def predict(self, sample: NucleiSample, prior: Prior | None = None, *, threads: int = 2) -> npt.NDArray[np.float64]:
+        """Probabilities of the classes, shape (n, classes).
+
+        Parameters
+        ----------
+        sample : NucleiSample
+            Events. Trees do with variables that are missing altogether, networks do not.
+        prior : Prior, optional
+            Mixture of classes that the probabilities shall belong to; that of the training unless told.
+        threads : int
+            Threads.
+
+        Raises
+        ------
+        ValueError
+            If the model is a network and the files lack variables.
+        """
+        if self.kind == "xgboost":
+            from .trees import predict_trees
+
+            probabilities = predict_trees(self.core, sample.values, threads)
+        else:
+            from .network_training import predict_network
+
+            if sample.missing:
+                raise ValueError(
+                    f"the model {self.kind} needs {', '.join(sample.missing)}, which the files have not; expected all "
+                    "variables, or the model xgboost, which does without"
+                )
+            probabilities = predict_network(*self.core, sample.values, threads)
+        if prior is None:
+            return np.asarray(probabilities, dtype=float)
+        return prior.correct(probabilities, sample.values, self.prior)
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``model.json`` and ``trees.ubj`` or ``weights.safetensors`` into a folder, which is made."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {
+            "kind": self.kind,
+            "species": [each.name for each in self.species],
+            "columns": list(load_nuclei_schema().columns),
+            "prior": {"shares": self.prior.shares.tolist(), "edges": self.prior.edges[:-1].tolist()},
+            "settings": self.settings,
+            "history": self.history.to_dict("list"),
+            "seconds": self.seconds,
+        }
+        if self.kind == "xgboost":
+            with replacing(folder / "trees.ubj") as temporary:
+                temporary.write_bytes(self.core.save_raw("ubj"))
+        else:
+            from safetensors.torch import save
+
+            network, scaling = self.core
+            content["scaling"] = {"middle": scaling.middle.tolist(), "width": scaling.width.tolist()}
+            with replacing(folder / "weights.safetensors") as temporary:
+                temporary.write_bytes(save(network.state_dict()))
+        write_json(folder / "model.json", content)
+
+
+def train_model(
+    kind: str,
+    train: TrainingSet,
+    validation: TrainingSet,
+    species: tuple[Nucleus, ...],
+    *,
+    seed: int = 0,
+    threads: int = 2,
+    **settings: Any,
+) -> NucleiModel:
+    """Train a model.
+
+    Parameters
+    ----------
+    kind : str
+        One of `MODELS`.
+    train, validation : TrainingSet
+        Events to train on and to stop by, of the same species.
+    species : tuple of Nucleus
+        Their species.
+    seed, threads : int
+        Seed, and threads.
+    **settings
+        Hyper-parameters: of :class:`ecalnb.nuclei.trees.TreeSettings`, or of
+        :class:`ecalnb.nuclei.network_training.NetworkSettings`.
+
+    Raises
+    ------
+    ValueError
+        If no model is of that kind, or it has no such setting.
+    """
+    if kind not in MODELS:
+        raise ValueError(f"no model is named {kind!r}; expected one of {', '.join(MODELS)}")
+    begin = time.perf_counter()
+    core: Any
+    if kind == "xgboost":
+        from .trees import TreeSettings, train_trees
+
+        resolved: Any = _settings(TreeSettings, settings, kind)
+        core, history = train_trees(train, validation, resolved, seed=seed, threads=threads)
+    else:
+        from .network_training import NetworkSettings, train_network
+
+        resolved = _settings(NetworkSettings, settings, kind)
+        network, scaling, history = train_network(kind, train, validation, resolved, seed=seed, threads=threads)
+        core = network, scaling
+    seconds = time.perf_counter() - begin
+    log.info("%s: %.1f s, log-loss %.4f on validation events", kind, seconds, history["val_loss"].min())
+    return NucleiModel(kind, species, train.prior, asdict(resolved), history, seconds, core)
+
+
+def _settings(made: type, given: dict[str, Any], kind: str) -> Any:
+    from .._toml import check_keys
+
+    check_keys(given, made.__dataclass_fields__, f"settings of {kind}")  # type: ignore[attr-defined]
+    return made(**given)
+
+
+def load_model(folder: str | Path) -> NucleiModel:
+    """Read a model that `NucleiModel.save` has written.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it has other variables than this version of the package.
+    """
+    from ..training.weights import read_json
+
+    folder = Path(folder)
+    if not (folder / "model.json").is_file():
+        raise ValueError(f"{folder} has no model of nuclei; expected model.json in it")
+    content = read_json(folder / "model.json")
+    columns = list(load_nuclei_schema().columns)
+    if content["columns"] != columns:
+        raise ValueError(f"{folder}: the model has {len(content['columns'])} other variables; expected the schema's")
+    species = pick(content["species"])
+    prior = Prior(np.array(content["prior"]["shares"]), np.array([*content["prior"]["edges"], np.inf]))
+    core: Any
+    if content["kind"] == "xgboost":
+        import xgboost
+
+        core = xgboost.Booster(model_file=bytearray((folder / "trees.ubj").read_bytes()))
+    else:
+        from safetensors.torch import load
+
+        from .network_training import Scaling
+        from .networks import make_network
+
+        network = make_network(content["kind"], len(columns), prior.shares.shape[1], **content["settings"]["network"])
+        network.load_state_dict(load((folder / "weights.safetensors").read_bytes()))
+        core = (
+            network.eval(),
+            Scaling(*(np.array(content["scaling"][name], np.float32) for name in ("middle", "width"))),
+        )
+    history = pd.DataFrame(content["history"])
+    return NucleiModel(content["kind"], species, prior, content["settings"], history, content["seconds"], core)
