@@ -105,8 +105,7 @@ class ShowerAxes:
     @property
     def good(self) -> npt.NDArray[np.bool_]:
         """Events whose axis can be believed."""
-        good: npt.NDArray[np.bool_] = self.quality == Quality.GOOD
-        return good
+        return np.asarray(self.quality) == Quality.GOOD
 
     @property
     def inclination(self) -> FloatArray:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .._compiled import jit
+from ..geometry import Tracks
 from ..showers import Showers
 
 __all__ = ["AMS_RATE", "DEPTH_MAX", "GammaProfiles", "fit_gamma_profiles", "track_depths_x0"]
@@ -80,20 +81,24 @@ def track_depths_x0(showers: Showers) -> FloatArray:
     return showers.geometry.layer_depths_x0 / np.cos(showers.tracks.inclination)[:, None]
 
 
-def fit_gamma_profiles(showers: Showers, *, rate: float | None = AMS_RATE) -> GammaProfiles:
+def fit_gamma_profiles(
+    showers: Showers, axis: Tracks | None = None, *, rate: float | None = AMS_RATE
+) -> GammaProfiles:
     """Fit a gamma distribution to the layer energies of each event; about 100,000 events a second.
 
     Parameters
     ----------
     showers : Showers
-        Events with tracks.
+        Events.
+    axis : Tracks, optional
+        What the depth is measured along; their tracks unless told.
     rate : float, optional
         b, per radiation length, fixed; None to fit it too, which follows single showers better and extrapolates worse.
 
     Returns
     -------
     GammaProfiles
-        NaN for events without energy or track.
+        NaN for events without energy or axis.
 
     Raises
     ------
@@ -105,7 +110,8 @@ def fit_gamma_profiles(showers: Showers, *, rate: float | None = AMS_RATE) -> Ga
     geometry = showers.geometry
     step = geometry.radiation_lengths / geometry.n_layers
     result = np.full((6, len(showers)), np.nan)
-    _fit(showers.layer_energies, step / np.cos(showers.tracks.inclination), -1.0 if rate is None else rate, result)
+    inclination = (showers.tracks if axis is None else axis).inclination
+    _fit(showers.layer_energies, step / np.cos(inclination), -1.0 if rate is None else rate, result)
     return GammaProfiles(*result)
 
 
