@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from . import data, models, scoring, series, simulate, validate
+from . import data, display, models, nuclei, scoring, series, simulate, validate
 
 __all__ = ["app", "main"]
 
@@ -46,6 +46,8 @@ app.command()(series.make)
 app.command()(series.lab)
 app.command("models")(models.list_models)
 app.command()(data.info)
+app.add_typer(nuclei.app, name="nuclei")
+app.command()(display.display)
 
 
 def _version(wanted: bool) -> None:
@@ -130,7 +132,9 @@ def _missing_module(error: ModuleNotFoundError) -> str:
         "export": ("onnx", "onnxruntime", "onnxscript"),
         "explain": ("captum",),
         "geant4": ("geant4_pybind", "xraydb"),
-        "notebooks": ("snakemake", "papermill", "jupyterlab", "ipykernel", "nbclient", "ipywidgets"),
+        "nuclei": ("optuna", "globalsplinefit", "rtdl_revisiting_models"),
+        "display": ("k3d", "anywidget", "ipywidgets"),
+        "notebooks": ("snakemake", "papermill", "jupyterlab", "ipykernel", "nbclient"),
     }
     name = (error.name or "").split(".")[0]
     for extra, modules in extras.items():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ..showers import Showers
 
-__all__ = ["attribution_scale", "attribution_view", "draw_attribution"]
+__all__ = ["attribution_cmap", "attribution_scale", "attribution_view", "draw_attribution"]
 
 _SIGNED, _UNSIGNED = "RdBu_r", "Purples"
 _LINEAR = 0.02  # part of the largest value up to which the colours of signed values are linear
@@ -32,6 +32,11 @@ def attribution_scale(values: npt.ArrayLike) -> Normalize:
     return SymLogNorm(_LINEAR * top, vmin=-top, vmax=top) if (values < 0).any() else Normalize(0, top)
 
 
+def attribution_cmap(norm: Normalize) -> str:
+    """Colours that go with a scale of :func:`attribution_scale`."""
+    return _SIGNED if (norm.vmin or 0) < 0 else _UNSIGNED
+
+
 def attribution_view(
     ax: Axes,
     values: npt.ArrayLike,
@@ -39,6 +44,7 @@ def attribution_view(
     geometry: Calorimeter = AMS,
     track: Tracks | None = None,
     *,
+    half_width: float | None = None,
     norm: Normalize | None = None,
 ) -> ViewArtists:
     """Draw the attributions of one view's cells.
@@ -55,6 +61,8 @@ def attribution_view(
         Where the cells lie.
     track : Tracks, optional
         One track, drawn as a line.
+    half_width : float, optional
+        Show only this many mm on both sides of the track, or of the middle of the values.
     norm : Normalize, optional
         Colour scale, to share between views; that of :func:`attribution_scale` unless given.
 
@@ -70,8 +78,8 @@ def attribution_view(
     """
     values = np.asarray(values, dtype=float)
     norm = attribution_scale(values) if norm is None else norm
-    cmap = _SIGNED if (norm.vmin or 0) < 0 else _UNSIGNED
-    return draw_cells(ax, values, name, geometry, track, half_width=None, norm=norm, cmap=cmap)
+    cmap = attribution_cmap(norm)
+    return draw_cells(ax, values, name, geometry, track, half_width=half_width, norm=norm, cmap=cmap)
 
 
 def draw_attribution(
