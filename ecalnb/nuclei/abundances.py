@@ -1,7 +1,7 @@
 """Natural abundances of cosmic-ray nuclei.
 
-They are those of the Global Spline Fit: H. Dembinski et al., PoS(ICRC2017) 533 and A. Fedynitch et al., the package
-`globalsplinefit`, a fit to the measurements of AMS and others, with the solar modulation of cycle 24.
+They are those of the Global Spline Fit (H. Dembinski et al., PoS(ICRC2017) 533; the package `globalsplinefit`), a fit
+to the measurements of AMS and others, with the solar modulation of cycle 24.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from .sample import NucleiSample
-    from .simulate import Beam
 
 __all__ = ["natural_fluxes", "natural_weights"]
 
@@ -39,29 +38,25 @@ def natural_fluxes(charge: int, rigidity: npt.ArrayLike) -> npt.NDArray[np.float
     return np.asarray(_model().flux(np.asarray(rigidity, dtype=float), int(charge)), dtype=float)
 
 
-def natural_weights(sample: NucleiSample, beam: Beam) -> npt.NDArray[np.float64]:
-    """Weights that give simulated events of equal abundance the natural one; their mean is 1.
+def natural_weights(sample: NucleiSample, bins: int = 60) -> npt.NDArray[np.float64]:
+    """Weights that give simulated events natural abundance and spectra, whatever they were drawn from; their mean is 1.
 
     Parameters
     ----------
     sample : NucleiSample
-        The events.
-    beam : Beam
-        What they were drawn from.
-
-    Raises
-    ------
-    ValueError
-        If the beam was natural already, or the sample has species that the beam has not.
+        Events with truth.
+    bins : int
+        Logarithmic bins of the true rigidity, over the range of the sample. In each, the weights of a species add up to
+        its flux.
     """
-    if beam.abundance != "equal":
-        raise ValueError(f"the beam has {beam.abundance} abundance; expected equal, to be weighted")
     charge, _, rigidity = sample.truth
-    weights = np.zeros(len(sample))
-    for each in beam.species:
-        own = charge == each.charge
-        weights[own] = natural_fluxes(each.charge, rigidity[own]) / beam.density(rigidity[own])
-    if not weights.all():
-        strange = sorted(set(charge[weights == 0].tolist()))
-        raise ValueError(f"the sample has charges {strange} that the beam has not; expected the beam it was drawn from")
-    return weights / weights.mean()
+    edges = np.geomspace(rigidity.min(), rigidity.max() * (1 + 1e-9), bins + 1)
+    middle = np.sqrt(edges[1:] * edges[:-1])
+    bin_of = np.clip(np.searchsorted(edges, rigidity, side="right") - 1, 0, bins - 1)
+    weights = np.empty(len(sample))
+    for each in np.unique(charge):
+        own = charge == each
+        counts = np.bincount(bin_of[own], minlength=bins)
+        expected = natural_fluxes(int(each), middle) * np.diff(edges)
+        weights[own] = (expected / np.maximum(counts, 1))[bin_of[own]]
+    return np.asarray(weights / weights.mean())

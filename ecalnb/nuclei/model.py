@@ -46,6 +46,8 @@ class NucleiModel:
         Time of the training.
     core : object
         The trees, or network and scaling.
+    natural : Prior or None
+        The natural mixture of classes, if it was worked out with the training.
     """
 
     kind: str
@@ -55,6 +57,7 @@ class NucleiModel:
     history: pd.DataFrame = field(repr=False)
     seconds: float
     core: Any = field(repr=False)
+    natural: Prior | None = field(default=None, repr=False)
 
     @property
     def classes(self) -> list[str]:
@@ -90,7 +93,8 @@ class NucleiModel:
                     f"the model {self.kind} needs {', '.join(sample.missing)}, which the files have not; expected all "
                     "variables, or the model xgboost, which does without"
                 )
-            probabilities = predict_network(*self.core, sample.values, threads)
+            network, scaling = self.core
+            probabilities = predict_network(network, scaling, sample.values, threads)
         if prior is None:
             return np.asarray(probabilities, dtype=float)
         return prior.correct(probabilities, sample.values, self.prior)
@@ -103,7 +107,8 @@ class NucleiModel:
             "kind": self.kind,
             "species": [each.name for each in self.species],
             "columns": list(load_nuclei_schema().columns),
-            "prior": {"shares": self.prior.shares.tolist(), "edges": self.prior.edges[:-1].tolist()},
+            "prior": _written(self.prior),
+            "natural": None if self.natural is None else _written(self.natural),
             "settings": self.settings,
             "history": self.history.to_dict("list"),
             "seconds": self.seconds,
@@ -197,7 +202,8 @@ def load_model(folder: str | Path) -> NucleiModel:
     if content["columns"] != columns:
         raise ValueError(f"{folder}: the model has {len(content['columns'])} other variables; expected the schema's")
     species = pick(content["species"])
-    prior = Prior(np.array(content["prior"]["shares"]), np.array([*content["prior"]["edges"], np.inf]))
+    prior = _read(content["prior"])
+    natural = None if content["natural"] is None else _read(content["natural"])
     core: Any
     if content["kind"] == "xgboost":
         import xgboost
@@ -216,4 +222,13 @@ def load_model(folder: str | Path) -> NucleiModel:
             Scaling(*(np.array(content["scaling"][name], np.float32) for name in ("middle", "width"))),
         )
     history = pd.DataFrame(content["history"])
-    return NucleiModel(content["kind"], species, prior, content["settings"], history, content["seconds"], core)
+    kind, settings, seconds = (content[name] for name in ("kind", "settings", "seconds"))
+    return NucleiModel(kind, species, prior, settings, history, seconds, core, natural)
+
+
+def _written(prior: Prior) -> dict[str, Any]:
+    return {"shares": prior.shares.tolist(), "edges": prior.edges[:-1].tolist()}  # the last is infinity
+
+
+def _read(entry: dict[str, Any]) -> Prior:
+    return Prior(np.array(entry["shares"]), np.array([*entry["edges"], np.inf]))

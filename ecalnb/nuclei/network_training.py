@@ -194,7 +194,7 @@ def train_network(
             num_sanity_val_steps=0,
             gradient_clip_val=1.0,
         )
-        trainer.fit(task, *loaders)
+        trainer.fit(task, loaders[0], loaders[1])
     network.load_state_dict(task.best)
     return network.cpu().eval(), scaling, pd.DataFrame(task.rows).astype({"epoch": int})
 

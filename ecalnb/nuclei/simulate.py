@@ -75,11 +75,6 @@ class Beam:
         which, step = np.unravel_index(cell, contents.shape)
         return which, edges[step] * (edges[step + 1] / edges[step]) ** rng.random(n)
 
-    def density(self, rigidity: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Probability density, 1/GV, of the rigidity of equally abundant species."""
-        low, high = (limit ** (self.power + 1) for limit in self.rigidity)
-        return np.asarray((self.power + 1) / (high - low) * np.asarray(rigidity, dtype=float) ** self.power)
-
 
 @jit
 def _block(  # type: ignore[no-untyped-def]
