@@ -12,7 +12,16 @@ from scipy.special import entr, expit
 from toy_training import SETTINGS, toy_showers
 
 from ecalnb.store import Store, from_showers
-from ecalnb.training import TrainingError, TrainingRun, load_network, score_runs, train, train_adaptations
+from ecalnb.training import (
+    DomainShift,
+    TrainingError,
+    TrainingRun,
+    load_network,
+    score_runs,
+    train,
+    train_adaptations,
+    train_shift,
+)
 from ecalnb.training.adaptation import CRITERIA, choose_run, score_choices
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -89,3 +98,24 @@ def test_study_goes_on_where_it_was(stores: tuple[Store, Store], tmp_path: Path)
         train_adaptations(source, target, "ecal_simple_cnn", tmp_path, {})
     with pytest.raises(TrainingError, match=r"seeds are \[1, 1\]"):
         train_adaptations(source, target, "ecal_simple_cnn", tmp_path, methods, seeds=[1, 1])
+
+
+def test_a_shift_has_all_trainings_and_the_prior_that_one_without_adaptation_estimates(
+    stores: tuple[Store, Store], tmp_path: Path
+) -> None:
+    source, target = stores
+    settings = {key: value for key, value in SETTINGS.items() if key not in ("model", "max_epochs")}
+    shift = DomainShift(source, target, target, (0.1, 100.0))
+    runs = train_shift(shift, "ecal_simple_cnn", tmp_path, ["coral_prior"], max_epochs=2, seeds=[1], **settings)
+    assert runs["method"].tolist() == ["source_only", "coral_prior", "oracle"]
+    estimate = float(np.clip(runs["target_share"][0], 0.002, 0.998))
+    assert runs["prior"].to_numpy() == pytest.approx(estimate, abs=1e-4)
+    none, coral, oracle = (TrainingRun.load(path).info for path in runs["path"])
+    assert coral["adaptation"]["prior"] == runs["prior"][0]
+    assert coral["adaptation"]["ramp_epochs"] == 2
+    assert none["adaptation"]["window"] == [0.1, 100.0]
+    assert none["data"]["store"] == coral["data"]["store"] == source.fingerprint()
+    assert oracle["data"]["store"] == target.fingerprint()
+    for name in ("coran", "mcc_prior", "response_prior"):
+        with pytest.raises(TrainingError, match=f"there is no method {name}"):
+            train_shift(shift, "ecal_simple_cnn", tmp_path, [name], max_epochs=1)

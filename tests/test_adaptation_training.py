@@ -117,6 +117,7 @@ def test_batch_normalisation_has_the_moments_of_the_target(source: Store, target
         if "num_batches" not in name:
             torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, msg=name)
     assert not torch.equal(network.model.state_dict()["bn1.running_mean"], best["model.bn1.running_mean"])
+    assert run.info["adaptation"]["validation_moments"] == "source"
 
 
 # --- Response ---
@@ -176,6 +177,13 @@ def test_electrons_are_weighted_to_the_spectrum_of_the_target() -> None:
     weighted = fit_response(source, target, AMS, source_energy=e_source, target_energy=e_target)
     assert abs(weighted.shift) < 0.05
     assert fit_response(source, target, AMS).shift > 0.4
+    # Target electrons beyond the energies of the source would pull the fit to greater depths.
+    low = e_source < 40
+    limited = fit_response(source[low], target, AMS, source_energy=e_source[low], target_energy=e_target)
+    assert abs(limited.shift) < 0.05
+    with pytest.raises(TrainingError, match="the target from 10 to 10.01 GeV has 0 electrons"):
+        few = np.linspace(10, 10.01, 60)
+        fit_response(source[:60], target, AMS, source_energy=few, target_energy=np.full(len(target), 50.0))
 
 
 def test_response_matching_is_before_training_and_stays_with_the_weights(

@@ -179,9 +179,9 @@ def test_weighted_events_are_events_of_that_spectrum(metric: Callable[[Sample, S
 
 
 def test_no_metric_is_forgotten() -> None:
-    # Bins and counts are not events, and tables of a MatchedSample take its weights.
+    # Bins and counts are not events, and tables of a MatchedSample, or of scores, take their weights.
     others = {"clopper_pearson", "effective_counts", "fit_energy_resolution", "merge_bins"}
-    others |= {"efficiency_against_energy", "energy_dependence", "rejection_table"}
+    others |= {"efficiency_against_energy", "energy_dependence", "rejection_by_method", "rejection_table"}
     public = {name: getattr(metrics, name) for name in metrics.__all__}
     functions = {name: value for name, value in public.items() if inspect.isfunction(value)}
     assert {name for name, value in functions.items() if "weights" not in inspect.signature(value).parameters} == others

@@ -141,10 +141,11 @@ def _gains(
     rows = {}
     for method, own in means.items():
         ratio = means[reference] / own
-        gain = rejections[method] / rejections[reference]
-        if method == reference or not np.isfinite(gain) or gain == 0:
-            rows[method] = [1.0 if method == reference else np.nan, np.nan, np.nan, ""]
+        known = np.isfinite([rejections[method], rejections[reference]]).all()
+        if method == reference or not known:
+            rows[method] = [1.0 if known else np.nan, np.nan, np.nan, ""]
             continue
+        gain = rejections[method] / rejections[reference]
         ends = [np.quantile(ratio, [(1 - wide) / 2, (1 + wide) / 2]) for wide in (level, WIDE_LEVEL)]
         verdict = "gain" if ends[1][0] > 1 else "loss" if ends[1][1] < 1 else "none"
         rows[method] = [gain, *ends[0], verdict]

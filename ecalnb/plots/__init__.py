@@ -5,6 +5,7 @@ One function a figure: it draws into an ``ax``, labels its axes with units and r
 """
 
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
+from .adaptation import domain_features, domain_scores, method_rows, variable_ratio
 from .calibration import reliability
 from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_distribution
 from .comparison import factor_rows, model_style, rejection_rows
@@ -32,6 +33,8 @@ __all__ = [
     "correlation_comparison",
     "correlation_rows",
     "counts_map",
+    "domain_features",
+    "domain_scores",
     "efficiency_in_bins",
     "energy_momentum",
     "factor_rows",
@@ -39,6 +42,7 @@ __all__ = [
     "learning_rates",
     "log_edges",
     "loss_curves",
+    "method_rows",
     "model_style",
     "profile_comparison",
     "quantity_differences",
@@ -57,4 +61,5 @@ __all__ = [
     "survivor_fractions",
     "survivors_by_cut",
     "template_fit",
+    "variable_ratio",
 ]

@@ -105,7 +105,7 @@ def train_shift(
 
 
 def _settings(name: str, shift: DomainShift, epochs: int) -> dict[str, Any]:
-    """Settings of a method by its name in a study."""
+    """Make the settings of a method from its name in a study."""
     method = name.removesuffix(_PRIOR)
     known = METHODS.get(method)
     if known is None or (method != name and "prior" not in known):

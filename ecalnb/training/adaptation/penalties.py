@@ -9,6 +9,7 @@ one is a class derived from :class:`DomainPenalty` with a ``name``, added to ``P
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -49,7 +50,7 @@ class Domains:
     weights: torch.Tensor
 
 
-class DomainPenalty(nn.Module):
+class DomainPenalty(nn.Module, ABC):
     """What the penalties have in common: the ramp, and the weights of source events.
 
     Parameters
@@ -91,9 +92,9 @@ class DomainPenalty(nn.Module):
         background = (1 - self.target_share) / (1 - self.source_share)
         return weights * (target * signal + (1 - target) * background)
 
+    @abstractmethod
     def compare(self, domains: Domains, strength: float) -> torch.Tensor:
         """Penalty of a batch at some strength, a scalar."""
-        raise NotImplementedError
 
 
 class Coral(DomainPenalty):

@@ -108,8 +108,10 @@ class Adaptation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return method, settings, target and corrections as plain values that JSON holds."""
-        response = {} if self.response is None else {"response": self.response.to_dict()}
-        return {**self.settings, "target": self.target.describe(), **response}
+        more: dict[str, Any] = {} if self.response is None else {"response": self.response.to_dict()}
+        if self.settings["name"] == "batch_norm":  # its moments change after the last validation
+            more["validation_moments"] = "source"
+        return {**self.settings, "target": self.target.describe(), **more}
 
 
 def prepare_adaptation(
