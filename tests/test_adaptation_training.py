@@ -181,9 +181,9 @@ def test_electrons_are_weighted_to_the_spectrum_of_the_target() -> None:
     low = e_source < 40
     limited = fit_response(source[low], target, AMS, source_energy=e_source[low], target_energy=e_target)
     assert abs(limited.shift) < 0.05
-    with pytest.raises(TrainingError, match="the target from 10 to 10.01 GeV has 0 electrons"):
-        few = np.linspace(10, 10.01, 60)
-        fit_response(source[:60], target, AMS, source_energy=few, target_energy=np.full(len(target), 50.0))
+    beyond = {"source_energy": np.linspace(10, 12, 60), "target_energy": np.full(len(target), 50.0)}
+    with pytest.raises(TrainingError, match="the target from 10 to 12 GeV has 0 electrons"):
+        fit_response(source[:60], target, AMS, **beyond)
 
 
 def test_response_matching_is_before_training_and_stays_with_the_weights(
