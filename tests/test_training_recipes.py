@@ -46,7 +46,7 @@ def test_packaged_recipes_fit_every_model(name: str) -> None:
         recipe = resolve_recipe(name, model.name)
         inputs = inputs_from(recipe.input_settings)
         make_augmentation(recipe.augmentation, AMS, inputs.columns)
-        if recipe.target == "class":
+        if recipe.quantity == "class":
             make_loss(recipe.loss, 1, 1)
         else:
             make_regression_loss(recipe.loss, 2, recipe.resolution_epochs)

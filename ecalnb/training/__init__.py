@@ -117,7 +117,7 @@ __all__ = [
     "to_onnx",
     "train",
     "train_adaptations",
-    "train_shift",
     "train_on_subsets",
+    "train_shift",
     "write_scores",
 ]

@@ -86,7 +86,7 @@ class EcalDataModule(LightningDataModule):
         self.selection = selection
         self._extra = tuple(name for name in columns if name not in self.inputs.columns)
         self.unlabelled = target
-        self.of_event = make_target(self.recipe.target, store.geometry)
+        self.of_event = make_target(self.recipe.quantity, store.geometry)
         self._train: BatchLoader | PairedLoader | None = None
         self._resumed: Mapping[str, int] | None = None
         self._choose()

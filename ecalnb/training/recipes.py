@@ -44,8 +44,8 @@ class Recipe:
         says which inputs, they are those that the model is made for.
     scalars : tuple of str
         Numbers of an event, such as ``total_energy``, that the model gets as further channels.
-    target : str
-        What the model is trained to say: ``class``, or numbers of the track: ``theta``, ``position`` or ``axis``
+    quantity : str
+        What the model is trained to predict: ``class``, or numbers of the track: ``theta``, ``position`` or ``axis``
         (:mod:`ecalnb.training.targets`).
     reference : str
         Which track that is: ``true``, or ``track`` for that of the tracker, in the columns ``true_x``, ``track_x``, ...
@@ -117,7 +117,7 @@ class Recipe:
     inputs: str = "merged"
     normalisation: str = "log"
     scalars: tuple[str, ...] = ()
-    target: str = "class"
+    quantity: str = "class"
     reference: str = "true"
     signal: tuple[str, ...] = ("electron", "positron")
     background: tuple[str, ...] = ("proton",)
@@ -172,13 +172,13 @@ class Recipe:
                 raise TrainingError(f"the energy window {low} to {high} GeV is empty")
         labels = {label: list(_typed(f"labels.{label}", "tuple", names)) for label, names in self.labels.items()}
         object.__setattr__(self, "labels", labels)
-        if self.monitor not in (allowed := monitors(self.target)):
+        if self.monitor not in (allowed := monitors(self.quantity)):
             raise TrainingError(f"monitor is {self.monitor!r}; expected one of {', '.join(allowed)}")
         if self.reference not in ("true", "track"):
             raise TrainingError(f"reference is {self.reference!r}; expected 'true' or 'track'")
         for name in ("planing", "penalty", "adaptation"):
-            if getattr(self, name) and self.target != ClassTarget.name:
-                raise TrainingError(f"{name} is for the target {ClassTarget.name!r}, not {self.target!r}")
+            if getattr(self, name) and self.quantity != ClassTarget.name:
+                raise TrainingError(f"{name} is for the quantity {ClassTarget.name!r}, not {self.quantity!r}")
         if self.precision not in ("32", "bf16-mixed"):
             raise TrainingError(f"precision is {self.precision!r}; expected '32' or 'bf16-mixed'")
         if both := set(self.signal) & set(self.background):

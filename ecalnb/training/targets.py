@@ -262,6 +262,6 @@ def make_target(name: str, geometry: Calorimeter = AMS, *, uncertain: bool = Fal
 def _track_target(name: str) -> type[TrackTarget]:
     if name not in _TARGETS:
         raise TrainingError(
-            f"target is {name!r}; expected one of {', '.join(list_targets())}{near(name, list_targets())}"
+            f"quantity is {name!r}; expected one of {', '.join(list_targets())}{near(name, list_targets())}"
         )
     return _TARGETS[name]

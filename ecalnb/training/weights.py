@@ -194,7 +194,7 @@ def find_weights(path: str | Path) -> tuple[Path, dict[str, Any]]:
 
 def target_of(info: Mapping[str, Any]) -> str:
     """Name of what weights were trained to say, from the JSON file beside them."""
-    return info.get("recipe", {}).get("target", ClassTarget.name)
+    return info.get("recipe", {}).get("quantity", ClassTarget.name)
 
 
 def name_of(file: Path) -> str:

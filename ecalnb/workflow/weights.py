@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,18 @@ from scipy.special import expit
 from .._toml import DATA, check_keys, near, read_toml
 from ..productions import parameters_fingerprint
 from ..store import Store
-from ..training import EcalDataModule, Recipe, TrainingRun, load_network, save_weights, train
+from ..training import (
+    Batch,
+    EcalDataModule,
+    Recipe,
+    TrainingRun,
+    is_for_tracks,
+    load_network,
+    load_track_predictor,
+    save_weights,
+    train,
+)
+from ..training.inputs import NeedsColumns
 from . import WorkflowError, ensure
 from .stores import find_dataset
 
@@ -26,6 +37,9 @@ log = logging.getLogger(__name__)
 
 LARGEST_CHANGE = 1e-3
 """Weights are kept in half precision where no score (0 to 1) of the validation events looked at moves by this much."""
+
+LARGEST_SHIFT = 0.1
+"""The same for numbers of the track, such as those of an axis: in units of their predicted errors."""
 
 LOOKED_AT = 2000
 
@@ -157,11 +171,12 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
     path = folder / f"{training.name}.safetensors"
     tensors = load_file(run.weights)
     stored, change = _rounded(run, tensors, store)
+    what = "largest shift in errors" if is_for_tracks(run.path) else "largest score change"
     info = {
         **{key: value for key, value in run.info.items() if key not in ("format", "environment")},
         "dataset": {"name": training.dataset, "scale": training.scale, "simulation": _simulations(training)},
         "training": run.info["environment"],
-        "precision": {"stored": "float16" if change else "float32", "largest score change": change},
+        "precision": {"stored": "float16" if change else "float32", what: change},
     }
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(path, stored, info)
@@ -170,13 +185,16 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
 
 
 def _rounded(run: TrainingRun, tensors: dict[str, torch.Tensor], store: Store) -> tuple[dict[str, torch.Tensor], float]:
-    """Round large tensors to half precision, without the smallest of them while a score moves too much."""
+    """Round large tensors to half precision, without the smallest of them while a prediction moves too much."""
     names = sorted(
         (name for name, tensor in tensors.items() if tensor.numel() >= LARGE), key=lambda name: tensors[name].numel()
     )
+    largest_change, allowed = (
+        (_largest_shift, LARGEST_SHIFT) if is_for_tracks(run.path) else (_largest_change, LARGEST_CHANGE)
+    )
     while names:
         half = {name: tensor.half() if name in names else tensor for name, tensor in tensors.items()}
-        if (change := _largest_change(run, half, store)) < LARGEST_CHANGE:
+        if (change := largest_change(run, half, store)) < allowed:
             return half, change
         names.pop(0)
     return tensors, 0.0
@@ -196,14 +214,34 @@ def _largest_change(run: TrainingRun, half: dict[str, torch.Tensor], store: Stor
     """Largest change of a validation event's score when the weights are rounded to `half`."""
     exact, rounded = (load_network(run.path, name=name) for name in ("exact", "rounded"))
     rounded.model.load_state_dict({name: tensor.float() for name, tensor in half.items()})
-    recipe = Recipe(**run.info["recipe"])
-    rows = EcalDataModule(store, recipe, inputs=exact.inputs).rows["validation"][:LOOKED_AT]
-    names = exact.inputs.columns
-    columns = store.table(list(names))
     largest = 0.0
-    for some in np.array_split(rows, -(-len(rows) // 128)):
-        batch = {name: torch.from_numpy(columns[name].to_numpy(np.float32)[some]) for name in names}
-        batch["cells"] = torch.from_numpy(store.dense(some))
+    for batch in _looked_at(run, store, exact.inputs):
         first, second = (expit(classifier.logits(batch).numpy()) for classifier in (exact, rounded))
         largest = max(largest, float(np.abs(first - second).max()))
     return largest
+
+
+def _largest_shift(run: TrainingRun, half: dict[str, torch.Tensor], store: Store) -> float:
+    """Largest change of a number of a validation event's track, in its errors, when the weights are rounded to `half`.
+
+    Of networks that predict no errors, in units of the root mean square of that number among the events.
+    """
+    exact, rounded = (load_track_predictor(run.path, name=name) for name in ("exact", "rounded"))
+    rounded.model.load_state_dict({name: tensor.float() for name, tensor in half.items()})
+    largest = 0.0
+    for batch in _looked_at(run, store, exact.inputs):
+        (first, errors), (second, _) = exact.predict(batch), rounded.predict(batch)
+        unit = np.where(np.isfinite(errors), errors, np.sqrt(np.mean(first**2, axis=0)))
+        largest = max(largest, float(np.abs((first - second) / unit).max()))
+    return largest
+
+
+def _looked_at(run: TrainingRun, store: Store, inputs: NeedsColumns) -> Iterator[Batch]:
+    """Batches of the validation events that half precision is tried on."""
+    recipe = Recipe(**run.info["recipe"])
+    rows = EcalDataModule(store, recipe, inputs=inputs).rows["validation"][:LOOKED_AT]
+    columns = store.table(list(inputs.columns))
+    for some in np.array_split(rows, -(-len(rows) // 128)):
+        batch = {name: torch.from_numpy(columns[name].to_numpy(np.float32)[some]) for name in inputs.columns}
+        batch["cells"] = torch.from_numpy(store.dense(some))
+        yield batch
