@@ -24,6 +24,14 @@ from .ensembles import EnsembleGain, ensemble_gain
 from .gains import METHOD_COLUMNS, rejection_by_method
 from .matched import MatchedSample, rejection_table
 from .rejection import REJECTION_COLUMNS, rejection_curve
+from .residuals import (
+    RATIO_COLUMNS,
+    RESIDUAL_COLUMNS,
+    residuals_in_bins,
+    resolution_ratios,
+    space_angles,
+    without_reference,
+)
 from .resolution import RESOLUTION_COLUMNS, EnergyResolution, fit_energy_resolution, resolution_in_bins
 from .roc import Auc, roc_auc
 from .templates import TemplateFit, fit_templates
@@ -33,8 +41,10 @@ __all__ = [
     "DEPENDENCE_COLUMNS",
     "FACTOR_COLUMNS",
     "METHOD_COLUMNS",
+    "RATIO_COLUMNS",
     "REJECTION_COLUMNS",
     "RELIABILITY_COLUMNS",
+    "RESIDUAL_COLUMNS",
     "RESOLUTION_COLUMNS",
     "Auc",
     "CalibrationError",
@@ -70,7 +80,11 @@ __all__ = [
     "rejection_in_bins",
     "rejection_table",
     "reliability",
+    "residuals_in_bins",
     "resolution_in_bins",
+    "resolution_ratios",
     "roc_auc",
     "score_profile",
+    "space_angles",
+    "without_reference",
 ]

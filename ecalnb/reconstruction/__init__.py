@@ -10,13 +10,16 @@ A track is never used. What the methods know of showers is measured on simulated
 from .axes import Quality, ShowerAxes
 from .methods import cell_ratios, center_of_gravity, lateral_fit, list_methods, reconstruct, shower_fit_3d
 from .parameters import METHODS, AxisParameters, LayerErrors
+from .residuals import RESIDUALS, axis_residuals
 
 __all__ = [
     "METHODS",
+    "RESIDUALS",
     "AxisParameters",
     "LayerErrors",
     "Quality",
     "ShowerAxes",
+    "axis_residuals",
     "cell_ratios",
     "center_of_gravity",
     "lateral_fit",
