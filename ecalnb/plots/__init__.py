@@ -6,6 +6,7 @@ One function a figure: it draws into an ``ax``, labels its axes with units and r
 
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
 from .adaptation import domain_features, domain_scores, method_rows, variable_ratio
+from .axis import bias_points, ratio_points, residual_histogram, resolution_curve, resolution_points
 from .calibration import reliability
 from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_distribution
 from .comparison import factor_rows, model_style, rejection_rows
@@ -29,6 +30,7 @@ __all__ = [
     "auc_against",
     "auc_dependence",
     "auc_overview",
+    "bias_points",
     "color_of",
     "correlation_comparison",
     "correlation_rows",
@@ -46,11 +48,15 @@ __all__ = [
     "model_style",
     "profile_comparison",
     "quantity_differences",
+    "ratio_points",
     "rejection_against_events",
     "rejection_curve",
     "rejection_in_bins",
     "rejection_rows",
     "reliability",
+    "residual_histogram",
+    "resolution_curve",
+    "resolution_points",
     "save",
     "score_distribution",
     "score_profile",
