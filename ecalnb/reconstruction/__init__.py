@@ -10,7 +10,7 @@ A track is never used. What the methods know of showers is measured on simulated
 from .axes import Quality, ShowerAxes
 from .methods import cell_ratios, center_of_gravity, lateral_fit, list_methods, reconstruct, shower_fit_3d
 from .parameters import METHODS, AxisParameters, LayerErrors
-from .residuals import RESIDUALS, axis_residuals
+from .residuals import RESIDUALS, axis_residuals, true_axes
 
 __all__ = [
     "METHODS",
@@ -26,4 +26,5 @@ __all__ = [
     "list_methods",
     "reconstruct",
     "shower_fit_3d",
+    "true_axes",
 ]

@@ -32,8 +32,9 @@ from ._shape import LEAST_CROSSING
 from .layers import measure_layers, shower_ages
 from .methods import reconstruct
 from .parameters import METHODS, AxisParameters, LayerErrors
+from .residuals import true_axes
 
-__all__ = ["calibrate", "main", "true_axes", "write_parameters"]
+__all__ = ["calibrate", "main", "write_parameters"]
 
 log = logging.getLogger(__name__)
 
@@ -64,18 +65,13 @@ FEWEST = 200
 """Showers that a calibration needs."""
 
 
-def true_axes(showers: Showers) -> Tracks:
-    """Return true axes: columns ``true_x`` ..., or the tracks of events that have none, which are true."""
-    return Tracks.from_table(showers.table, "true") if "true_x" in showers.table else showers.tracks
-
-
 def calibrate(showers: Showers) -> AxisParameters:
     """Measure the parameters on electrons or positrons of known axis.
 
     Parameters
     ----------
     showers : Showers
-        Events with true axes (`true_axes`).
+        Events with true axes (:func:`~ecalnb.reconstruction.true_axes`).
 
     Returns
     -------
@@ -88,7 +84,7 @@ def calibrate(showers: Showers) -> AxisParameters:
     """
     if len(showers) < FEWEST:
         raise ValueError(f"there are {len(showers)} showers; expected at least {FEWEST} for a calibration")
-    lines = true_axes(showers)
+    lines = true_axes(showers.table)
     maxima = np.maximum(fit_gamma_profiles(showers, lines).maximum, 0.5)
     cells = _Cells.of(showers, lines, maxima)
     lateral = np.array([cells.near(node).fit_shape() for node in range(len(AGES))]).T
@@ -226,7 +222,7 @@ def _spread_and_jitter(residuals: FloatArray, variances: FloatArray) -> tuple[fl
 
 def _error_scale(showers: Showers, method: str, parameters: AxisParameters) -> float:
     """Factor with which 68 % of the true positions and slopes are within an error."""
-    axes, truth = reconstruct(showers, method, calibration=parameters), true_axes(showers)
+    axes, truth = reconstruct(showers, method, calibration=parameters), true_axes(showers.table)
     pulls = [(axes.x0 - truth.x) / axes.x0_error, (axes.y0 - truth.y) / axes.y0_error]
     pulls += [(getattr(axes, s) - getattr(truth, s)) / getattr(axes, f"{s}_error") for s in ("slope_x", "slope_y")]
     return float(np.mean([np.quantile(abs(pull[axes.good]), ONE_SIGMA) for pull in pulls]))

@@ -9,7 +9,7 @@ from ..geometry import Tracks
 from ..metrics import space_angles
 from .axes import ShowerAxes
 
-__all__ = ["RESIDUALS", "axis_residuals"]
+__all__ = ["RESIDUALS", "axis_residuals", "true_axes"]
 
 RESIDUALS = {
     "space_angle": "angle between the two directions, rad",
@@ -21,6 +21,11 @@ RESIDUALS = {
     "distance": "distance of the two points there, mm",
 }
 """Columns of `axis_residuals`, and what they hold."""
+
+
+def true_axes(table: pd.DataFrame) -> Tracks:
+    """Return true axes: columns ``true_x`` ..., or the tracks of a simulation without a tracker, which are true."""
+    return Tracks.from_table(table, "true" if "true_x" in table else "track")
 
 
 def axis_residuals(axes: ShowerAxes | Tracks, truth: Tracks, *, depth: float = 0.0) -> pd.DataFrame:

@@ -6,6 +6,7 @@
 
 from ._runtime import is_first_process
 from .adaptation_study import DomainShift, train_adaptations, train_shift
+from .axis_sample import AxisSample, axis_sample
 from .batches import BatchLoader, EventSource
 from .data import EcalDataModule
 from .data_efficiency import measured_efficiency, nested_sizes, score_runs, train_on_subsets
@@ -45,6 +46,7 @@ __all__ = [
     "ENERGY_MOMENTUM",
     "NORMALISATIONS",
     "SCALARS",
+    "AxisSample",
     "AxisTarget",
     "Batch",
     "BatchLoader",
@@ -79,6 +81,7 @@ __all__ = [
     "WeightedBCE",
     "add_ams_scores",
     "add_energy_momentum",
+    "axis_sample",
     "default_inputs",
     "export_onnx",
     "inputs_from",
