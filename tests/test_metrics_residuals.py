@@ -8,7 +8,14 @@ import pytest
 from scipy.stats import chi, norm
 
 from ecalnb.geometry import Tracks
-from ecalnb.metrics import fit_energy_resolution, residuals_in_bins, resolution_ratios, space_angles, without_reference
+from ecalnb.metrics import (
+    fit_energy_resolution,
+    independent_ratios,
+    residuals_in_bins,
+    resolution_ratios,
+    space_angles,
+    without_reference,
+)
 from ecalnb.reconstruction import ShowerAxes, axis_residuals
 
 EDGES = np.array([1.0, 3.0, 10.0, 30.0, 100.0])
@@ -131,3 +138,14 @@ def test_residuals_of_axes_are_those_of_their_tracks():
     assert table.loc[1].isna().all()
     with pytest.raises(ValueError, match="2 axes do not go with 1 tracks"):
         axis_residuals(axes, truth[:1])
+
+
+def test_ratios_of_samples_that_share_no_event(rng):
+    pulls = []
+    for _ in range(25):
+        tables = [residuals_in_bins(energies(1500, rng), rng.normal(0, s, 1500), EDGES) for s in (3.0, 2.0)]
+        table = independent_ratios(*tables)
+        pulls.append((table["ratio"] - 1.5) / table["ratio_error"])
+    assert np.std(np.concatenate(pulls)) == pytest.approx(1, abs=0.3)
+    with pytest.raises(ValueError, match="expected the same bins"):
+        independent_ratios(tables[0], tables[1][:2])

@@ -27,6 +27,7 @@ from .rejection import REJECTION_COLUMNS, rejection_curve
 from .residuals import (
     RATIO_COLUMNS,
     RESIDUAL_COLUMNS,
+    independent_ratios,
     residuals_in_bins,
     resolution_ratios,
     space_angles,
@@ -71,6 +72,7 @@ __all__ = [
     "fit_temperature",
     "fit_templates",
     "gaussian_core",
+    "independent_ratios",
     "merge_bins",
     "quantile_resolution",
     "rejection_against_events",

@@ -24,8 +24,15 @@ from ._bins import bin_numbers, check_edges
 from .scores import check_numbers
 from .width import FEWEST_FOR_CORE, gaussian_core
 
-__all__ = ["CONTAINED", "RATIO_COLUMNS", "RESIDUAL_COLUMNS", "residuals_in_bins", "resolution_ratios", "space_angles"]
-__all__ += ["without_reference"]
+__all__ = [
+    "CONTAINED",
+    "RATIO_COLUMNS",
+    "RESIDUAL_COLUMNS",
+    "independent_ratios",
+    "residuals_in_bins",
+    "resolution_ratios",
+]
+__all__ += ["space_angles", "without_reference"]
 
 logger = logging.getLogger(__name__)
 
@@ -262,6 +269,36 @@ def resolution_ratios(
     return pd.DataFrame(rows, columns=["name", *RATIO_COLUMNS])
 
 
+def independent_ratios(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
+    """Ratio of the resolutions of two samples that share no event, in the same bins.
+
+    Parameters
+    ----------
+    table, reference : DataFrame
+        As `residuals_in_bins` returns them.
+
+    Returns
+    -------
+    DataFrame
+        ``low``, ``high``, ``mean``, ``ratio``, ``ratio_error`` and ``reason``.
+
+    Raises
+    ------
+    ValueError
+        If the bins are not the same.
+    """
+    _check_bins(table, reference)
+    ratio = table["resolution"] / reference["resolution"]
+    parts = (t["resolution_error"] / t["resolution"] for t in (table, reference))
+    result = table[["low", "high", "mean"]].assign(ratio=ratio, ratio_error=ratio * np.hypot(*parts))
+    return result.assign(reason=[str(a or b) for a, b in zip(table["reason"], reference["reason"], strict=True)])
+
+
+def _check_bins(table: pd.DataFrame, reference: pd.DataFrame) -> None:
+    if not np.array_equal(table[["low", "high"]], reference[["low", "high"]]):
+        raise ValueError(f"the tables have {len(table)} and {len(reference)} bins, or others; expected the same bins")
+
+
 def without_reference(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:
     """Take the resolution of the reference itself out of measured ones, in quadrature.
 
@@ -284,8 +321,7 @@ def without_reference(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFr
     ValueError
         If the bins are not the same.
     """
-    if not np.array_equal(table[["low", "high"]], reference[["low", "high"]]):
-        raise ValueError(f"the tables have {len(table)} and {len(reference)} bins, or others; expected the same bins")
+    _check_bins(table, reference)
     result = table.copy()
     own, other = table["resolution"].to_numpy(float), reference["resolution"].to_numpy(float)
     own_error, other_error = table["resolution_error"].to_numpy(float), reference["resolution_error"].to_numpy(float)

@@ -6,7 +6,14 @@ One function a figure: it draws into an ``ax``, labels its axes with units and r
 
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
 from .adaptation import domain_features, domain_scores, method_rows, variable_ratio
-from .axis import bias_points, ratio_points, residual_histogram, resolution_curve, resolution_points
+from .axis import (
+    bias_points,
+    ratio_points,
+    residual_histogram,
+    resolution_curve,
+    resolution_points,
+    resolution_with_ratio,
+)
 from .calibration import reliability
 from .classifiers import loss_curves, rejection_curve, rejection_in_bins, score_distribution
 from .comparison import factor_rows, model_style, rejection_rows
@@ -57,6 +64,7 @@ __all__ = [
     "residual_histogram",
     "resolution_curve",
     "resolution_points",
+    "resolution_with_ratio",
     "save",
     "score_distribution",
     "score_profile",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["bias_points", "ratio_points", "residual_histogram", "resolution_curve", "resolution_points"]
+__all__ += ["resolution_with_ratio"]
 
 _STEP = 0.12  # of a bin, between the points of methods
 
@@ -159,3 +161,38 @@ def resolution_curve(
     a, b = (f"({getattr(fit, name):.2f} ± {fit.errors[name]:.2f})" for name in ("stochastic", "constant"))
     text = rf"{label} {a} {unit}/$\sqrt{{E}}$ $\oplus$ {b} {unit}".strip()
     return list(ax.plot(energy, fit(energy), label=text, **{"lw": 1.2, **style}))
+
+
+def resolution_with_ratio(
+    axes: Sequence[Axes], tables: Mapping[str, pd.DataFrame], ratios: pd.DataFrame, *, reference: str
+) -> list[Artist]:
+    """Draw resolutions of several methods above their ratios to one of them.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        The upper and the lower one, with one energy axis.
+    tables : mapping of str to DataFrame
+        Resolutions by method, as :func:`ecalnb.metrics.residuals_in_bins` returns them.
+    ratios : DataFrame
+        As :func:`ecalnb.metrics.resolution_ratios` returns it.
+    reference : str
+        The method that ratios are to.
+
+    Returns
+    -------
+    list of Artist
+    """
+    above, below = axes
+    artists: list[Artist] = []
+    for number, (name, table) in enumerate(tables.items()):
+        label = name.replace("_", " ")
+        artists += resolution_points(above, table, label=label, shift=number)
+        if name != reference:
+            artists += ratio_points(below, ratios[ratios["name"] == name], label=label, shift=number)
+    above.set_yscale("log")
+    plain_numbers(above.yaxis)
+    above.label_outer()
+    below.axhline(1, color="0.6", lw=0.8, zorder=0)
+    below.set(xlabel="true energy [GeV]", ylabel=f"ratio to\n{reference.replace('_', ' ')}")
+    return artists
