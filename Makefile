@@ -15,6 +15,8 @@ OUTPUT = output
 DISK_GB := $(if $(filter Darwin,$(shell uname -s)),4,10)
 
 BIN := $(VENV)/bin
+# One thread in each of so many processes: they would fight for the cores.
+PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 
 .PHONY: analysis test test-all lab bench lint wheel-check docs env
@@ -23,10 +25,10 @@ analysis: env
 	$(BIN)/ecalnb run --scale $(SCALE) --cores $(CORES) --output $(OUTPUT)
 
 test: env
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: env
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lab: env
 	$(BIN)/ecalnb lab
