@@ -431,6 +431,30 @@ def test_theta_and_position_have_tables_of_their_own(store: Store, tmp_path: Pat
     assert table["x0"].between(-1000, 1000).all()
 
 
+def test_exported_graph_gives_the_axes_of_torch(run: TrainingRun, store: Store, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    done = CliRunner().invoke(app, ["export", str(run.path), "-o", str(tmp_path / "axis.onnx")])
+    assert done.exit_code == 0, done.output
+    session = onnxruntime.InferenceSession(str(tmp_path / "axis.onnx"), providers=["CPUExecutionProvider"])
+    cells = store.dense(np.arange(30))
+    track, error = session.run(["track", "error"], {"cells": cells})
+    expected = predict_axes(run.path, store, threads=1)[:30]
+    np.testing.assert_allclose(track[:, 0], expected.x0, atol=1e-2)
+    np.testing.assert_allclose(track[:, 3], expected.slope_y, atol=1e-4)
+    np.testing.assert_allclose(error[:, 2], expected.slope_x_error, rtol=1e-3)
+
+
+def test_training_begins_with_other_weights(run: TrainingRun, store: Store, tmp_path: Path) -> None:
+    changes = {**SETTINGS, "start_from": str(run.path), "max_epochs": 1, "learning_rate": 1e-9}
+    again = train(store, output=tmp_path / "again", **changes)
+    before, after = (load_track_predictor(path).model.state_dict() for path in (run.path, again.path))
+    torch.testing.assert_close(after["head.weight"], before["head.weight"], rtol=0, atol=1e-6)
+    assert again.best["val_x_68"] < 1.2 * run.best["val_x_68"]
+    assert again.info["start"]["store"] == store.fingerprint()
+    with pytest.raises(TrainingError, match="does not fit the model of this training"):
+        train(store, output=tmp_path / "no", **{**changes, "model_options": {**SMALL, "hidden": 8}})
+
+
 def test_what_does_not_go_together(run: TrainingRun, store: Store, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="predicts the axis of a shower, not its class"):
         load_weights(run.path)

@@ -77,7 +77,7 @@ def predict(
 
         ecalnb predict runs/cnn runs/resnet10 store -o scores.parquet --split test
         ecalnb predict runs/cnn 'flight/*.root' -o friends/scores.root --select 'en3d > 20'
-        ecalnb predict ecal_axis_joint.fast store -o axes.parquet
+        ecalnb predict ecal_axis_joint.electrons store -o axes.parquet
     """
     runs, events = split_inputs(inputs)
     if output.suffix not in (".parquet", ".root"):
@@ -130,12 +130,12 @@ def export(
 ) -> None:
     """Write a trained network as an ONNX file, for C++ and other programs.
 
-    The graph takes cells in GeV and the columns that the network needs, and gives logit and score. It is compared with
-    torch before it is written. For example
+    The graph takes cells in GeV and the columns that the network needs, and gives logit and score, or numbers of the
+    track with their errors. It is compared with torch before it is written. For example
 
         ecalnb export runs/cnn -o cnn.onnx
     """
-    from ..training import export_onnx, load_weights
+    from ..training import export_onnx, is_for_tracks, load_track_predictor, load_weights
 
-    path = export_onnx(load_weights(run), output)
+    path = export_onnx(load_track_predictor(run) if is_for_tracks(run) else load_weights(run), output)
     typer.echo(f"{path}: {path.stat().st_size / 1e6:.1f} MB")

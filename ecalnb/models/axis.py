@@ -125,22 +125,24 @@ class ShowerAxisNet(nn.Module):
         tensor, shape (n, 2, 2)
             For each view position at the front face and slope; a view with too little energy is vertical.
         """
-        depth, cell, views = (self.get_buffer(name) for name in ("_depth", "_cell", "_views"))
-        middle = cell[cells.argmax(dim=2)]
-        line = cells.new_zeros(len(cells), 2, 2)
-        for _ in range(_PASSES):
-            near = cells * ((cell - middle.unsqueeze(2)).abs() <= _NEAR)
-            weight, moment = near.sum(2), near @ cell
-            total = (weight @ views.T).clamp_min(1e-9)
-            mean_depth = (weight * depth) @ views.T / total
-            mean = moment @ views.T / total
-            lever = depth - mean_depth @ views  # of each layer from the mean depth of its view
-            spread = (weight * lever**2) @ views.T / total
-            slope = (moment * lever) @ views.T / total / spread.clamp_min(1e-4)
-            slope = torch.where(spread > 1e-4, slope, 0.0)
-            line = torch.stack([mean - slope * mean_depth, slope], dim=2)
-            middle = self._at_layers(line)
+        line = self._fitted(cells, self.get_buffer("_cell")[cells.argmax(dim=2)])
+        for _ in range(_PASSES - 1):
+            line = self._fitted(cells, self._at_layers(line))
         return line
+
+    def _fitted(self, cells: torch.Tensor, middle: torch.Tensor) -> torch.Tensor:
+        """Lines (n, 2, 2) through the cells near some place of each layer (n, layers)."""
+        depth, cell, views = (self.get_buffer(name) for name in ("_depth", "_cell", "_views"))
+        near = cells * ((cell - middle.unsqueeze(2)).abs() <= _NEAR)
+        weight, moment = near.sum(2), near @ cell
+        total = (weight @ views.T).clamp_min(1e-9)
+        mean_depth = (weight * depth) @ views.T / total
+        mean = moment @ views.T / total
+        lever = depth - mean_depth @ views  # of each layer from the mean depth of its view
+        spread = (weight * lever**2) @ views.T / total
+        slope = (moment * lever) @ views.T / total / spread.clamp_min(1e-4)
+        slope = torch.where(spread > 1e-4, slope, 0.0)
+        return torch.stack([mean - slope * mean_depth, slope], dim=2)
 
     def _at_layers(self, line: torch.Tensor) -> torch.Tensor:
         """Where lines (n, 2, 2) cross the layers, (n, layers), each in its view."""

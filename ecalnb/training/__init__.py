@@ -30,7 +30,7 @@ from .momentum import ENERGY_MOMENTUM, add_energy_momentum
 from .penalties import DistanceCorrelation, list_penalties, make_penalty
 from .planing import Planing, plane
 from .predict import predict
-from .predict_tracks import TrackPredictor, is_for_tracks, load_track_predictor, predict_axes, predict_tracks
+from .predict_tracks import predict_axes, predict_tracks
 from .recipes import Recipe, list_recipes, parse_settings, resolve_recipe
 from .regression import GaussianNLL, ResolutionWeighted, list_regression_losses, make_regression_loss
 from .rundir import TrainingRun
@@ -39,6 +39,7 @@ from .scan import LearningRateScan, scan_learning_rate
 from .scores import AMS_SCORES, add_ams_scores, join_scores, read_scores, titles, write_scores
 from .targets import AxisTarget, ClassTarget, PositionTarget, ThetaTarget, list_targets, make_target
 from .task import EcalTask, Outputs, Penalty
+from .track_predictor import TrackPredictor, is_for_tracks, load_track_predictor
 from .weights import Classifier, EventClassifier, load_network, load_weights, save_weights
 
 __all__ = [

@@ -24,6 +24,7 @@ from .._atomic import replacing
 from ..geometry import Calorimeter
 from .errors import TrainingError
 from .scales import Batch
+from .track_predictor import TrackPredictor
 from .weights import Classifier, EventClassifier, geometry_to_dict
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = ["OnnxScorer", "check_onnx", "example_batch", "export_onnx", "require"
 log = logging.getLogger(__name__)
 
 CELLS, LOGIT, SCORE = "cells", "logit", "score"
+TRACK, ERROR = "track", "error"
 """Names of the energies that go into a graph and of what comes out; columns go in under their own names."""
 
 _OPSET = 20
@@ -53,6 +55,25 @@ class _Graph(nn.Module):
         return logit, torch.sigmoid(logit)
 
 
+class _TrackGraph(nn.Module):
+    """From cells and columns to numbers of the track and their errors, where there are some."""
+
+    def __init__(self, predictor: TrackPredictor) -> None:
+        super().__init__()
+        self.inputs, self.model, self.uncertain = predictor.inputs, predictor.model, predictor.target.uncertain
+        units = predictor.target.units
+        self.register_buffer("units", torch.tensor(units, dtype=torch.float32))
+        scale = units * predictor.error_scale if self.uncertain else units
+        self.register_buffer("errors", torch.tensor(scale, dtype=torch.float32))
+
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, ...]:
+        outputs, units = self.model(self.inputs(batch)), self.get_buffer("units")
+        found = outputs[:, : len(units)] * units
+        if not self.uncertain:
+            return (found,)
+        return found, torch.exp(outputs[:, len(units) :] / 2) * self.get_buffer("errors")
+
+
 def require(module: str, extra: str) -> ModuleType:
     """Import a module that an extra of the package brings.
 
@@ -70,13 +91,13 @@ def require(module: str, extra: str) -> ModuleType:
         ) from None
 
 
-def export_onnx(classifier: EventClassifier, path: str | Path) -> Path:
+def export_onnx(classifier: EventClassifier | TrackPredictor, path: str | Path) -> Path:
     """Write a trained network as an ONNX file, after a check that it gives what torch gives.
 
     Parameters
     ----------
-    classifier : Classifier
-        A network, as :func:`ecalnb.training.load_weights` gives it.
+    classifier : Classifier or TrackPredictor
+        A network, as :func:`ecalnb.training.load_weights` or :func:`ecalnb.training.load_track_predictor` gives it.
     path : path
         The file, ``*.onnx``; one that is there is replaced.
 
@@ -102,23 +123,24 @@ def export_onnx(classifier: EventClassifier, path: str | Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path, TrainingError) as temporary:
         temporary.write_bytes(graph)
-    log.info("%s: %.1f MB, differs from torch by %.1g of the logits at most", path, len(graph) / 1e6, difference)
+    log.info("%s: %.1f MB, differs from torch by %.1g of the outputs at most", path, len(graph) / 1e6, difference)
     return path
 
 
-def to_onnx(classifier: EventClassifier) -> onnx.ModelProto:
+def to_onnx(classifier: EventClassifier | TrackPredictor) -> onnx.ModelProto:
     """Graph of a trained network with its inputs.
 
     Parameters
     ----------
-    classifier : Classifier
+    classifier : Classifier or TrackPredictor
         A network.
 
     Returns
     -------
     onnx.ModelProto
         Inputs, all float32: ``cells`` (n, layers, cells) in GeV and (n,) of each column that the network's inputs need,
-        under the column's name and in its unit. Outputs, float32 (n,): ``logit``, and ``score``, its sigmoid. The
+        under the column's name and in its unit. Outputs, float32 (n,): ``logit``, and ``score``, its sigmoid; or for
+        numbers of the track, float32 (n, k): ``track``, in mm, rad, or for slopes 1, and ``error``. The
         metadata holds ``name``, ``model``, ``model_options``, ``inputs``, ``geometry``, ``weights_sha256`` (of the
         file of the weights) and ``ecalnb_version``; what is no text is JSON.
 
@@ -131,6 +153,11 @@ def to_onnx(classifier: EventClassifier) -> onnx.ModelProto:
     """
     onnx, _ = require("onnx", "export"), require("onnxscript", "export")
     classifier = _network(classifier)
+    graph: nn.Module
+    if isinstance(classifier, Classifier):
+        graph, outputs = _Graph(classifier), [LOGIT, SCORE]
+    else:
+        graph, outputs = _TrackGraph(classifier), [TRACK, ERROR] if classifier.target.uncertain else [TRACK]
     names = [CELLS, *classifier.inputs.columns]
     device = next(classifier.model.parameters()).device
     example = {name: tensor.to(device) for name, tensor in example_batch(classifier, 3).items()}
@@ -139,10 +166,10 @@ def to_onnx(classifier: EventClassifier) -> onnx.ModelProto:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the exporter's, about its own code
             program = torch.export.export(
-                _Graph(classifier).eval(), (), {"batch": example}, dynamic_shapes={"batch": shapes}, strict=False
+                graph.eval(), (), {"batch": example}, dynamic_shapes={"batch": shapes}, strict=False
             )
             exported = torch.onnx.export(
-                program, input_names=names, output_names=[LOGIT, SCORE], opset_version=_OPSET, verbose=False
+                program, input_names=names, output_names=outputs, opset_version=_OPSET, verbose=False
             )
     except Exception as error:  # the exporter has no one exception
         raise TrainingError(
@@ -156,14 +183,14 @@ def to_onnx(classifier: EventClassifier) -> onnx.ModelProto:
     return proto
 
 
-def check_onnx(graph: bytes, classifier: Classifier) -> float:
+def check_onnx(graph: bytes, classifier: Classifier | TrackPredictor) -> float:
     """Compare a graph with torch on random and on empty showers, in batches of 1, 7 and 64.
 
     Returns
     -------
     float
         Largest difference of a logit, in units of the largest logit of its batch (of 1 where all are smaller); the
-        same for the scores, absolute, where that is more.
+        same for the scores, absolute, where that is more. Of numbers of the track, in units of the largest of each.
 
     Raises
     ------
@@ -175,6 +202,9 @@ def check_onnx(graph: bytes, classifier: Classifier) -> float:
     for n in _CHECKED:
         batch = example_batch(classifier, n, seed=n)
         batch[CELLS][n // 2 :: 5] = 0
+        if not isinstance(classifier, Classifier):
+            largest = max(largest, _track_difference(scorer, classifier, batch))
+            continue
         expected = classifier.logits(batch)
         logits, scores = scorer.run(batch)
         scale = max(1.0, float(expected.abs().max()))
@@ -187,6 +217,17 @@ def check_onnx(graph: bytes, classifier: Classifier) -> float:
             f"they differ by {largest:.2g} of the largest; at most {TOLERANCE:g} was expected"
         )
     return largest
+
+
+def _track_difference(scorer: OnnxScorer, predictor: TrackPredictor, batch: Batch) -> float:
+    """Largest difference of a number of the track, in units of the largest of its kind."""
+    expected = predictor.predict(batch)
+    given = scorer.session.run(None, {name: batch[name].numpy() for name in scorer.names})
+    differences = [
+        np.abs(one - other).max(axis=0) / np.abs(other).max(axis=0)
+        for one, other in zip(given, expected, strict=False)  # no errors, no output for them
+    ]
+    return float(np.max(differences))
 
 
 class OnnxScorer:
@@ -224,7 +265,7 @@ class OnnxScorer:
         return torch.from_numpy(self.session.run([LOGIT], {name: batch[name].numpy() for name in self.names})[0])
 
 
-def example_batch(classifier: EventClassifier, n: int, seed: int = 0) -> Batch:
+def example_batch(classifier: EventClassifier | TrackPredictor, n: int, seed: int = 0) -> Batch:
     """Random events with all that a classifier needs: cells from 0.1 MeV to 100 GeV, a fifth of them hit.
 
     Parameters
@@ -255,8 +296,8 @@ def _example_column(name: str, n: int, geometry: Calorimeter, rng: np.random.Gen
     return 10 ** rng.uniform(0, 3, n)
 
 
-def _network(classifier: EventClassifier) -> Classifier:
-    if not isinstance(classifier, Classifier):
+def _network(classifier: EventClassifier | TrackPredictor) -> Classifier | TrackPredictor:
+    if not isinstance(classifier, Classifier | TrackPredictor):
         raise TrainingError(
             f"{classifier.path} ({classifier.info.get('model')}) is no neural network; only those become ONNX files"
         )
@@ -276,7 +317,7 @@ def _tidy(proto: onnx.ModelProto) -> None:
     graph.name = "ecalnb"
 
 
-def _metadata(classifier: Classifier) -> dict[str, str]:
+def _metadata(classifier: Classifier | TrackPredictor) -> dict[str, str]:
     info = classifier.info
     described: dict[str, Any] = {
         "model_options": info["model_options"],

@@ -40,7 +40,7 @@ from .rundir import (
 from .targets import ClassTarget, Target, make_target
 from .task import EcalTask, Penalty
 from .trainer import make_trainer
-from .weights import check_fits, geometry_to_dict, save_weights
+from .weights import check_fits, geometry_to_dict, save_weights, start_from
 
 __all__ = ["train"]
 
@@ -200,6 +200,7 @@ def _put_together(
     augmentation = make_augmentation(settings.augmentation, source.geometry, inputs.columns, aim)
     torch.manual_seed(seed)
     network = models.create(model, input_size=inputs.shape, num_classes=outputs, **settings.model_options)
+    start = start_from(settings.start_from, network) if settings.start_from else None
     task = EcalTask(
         network,
         inputs,
@@ -221,6 +222,7 @@ def _put_together(
         "inputs": inputs.to_dict(),
         "loss": loss.to_dict(),
         **({} if isinstance(aim, ClassTarget) else {"outputs": outputs}),
+        **({} if start is None else {"start": start}),
         "penalty": describe_selection(penalty),  # type: ignore[arg-type]  # any callable is described alike
         **({} if adaptation is None else {"adaptation": adaptation.to_dict()}),
         "recipe": settings.to_dict(),

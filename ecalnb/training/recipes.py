@@ -103,6 +103,9 @@ class Recipe:
         (:mod:`ecalnb.training.batchnorm`); 0 keeps the running means of the training.
     precision : str
         ``32``, or ``bf16-mixed``: products of matrices in bfloat16, twice as fast on a CPU or GPU made for it.
+    start_from : str
+        Trained weights of the same architecture to begin with: a run, a file or a packaged name; random ones unless
+        told.
     model_options : dict
         Options of the architecture, for example ``drop_rate``.
 
@@ -149,6 +152,7 @@ class Recipe:
     adaptation: dict[str, Any] = field(default_factory=dict)
     batch_norm_events: int = 0
     precision: str = "32"
+    start_from: str = ""
     model_options: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ The JSON file is written last, so that it marks weights that are whole.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 from collections.abc import Mapping
@@ -29,8 +30,8 @@ from .inputs import Batch, Inputs, NeedsColumns, inputs_from
 from .targets import ClassTarget
 
 __all__ = ["Classifier", "EventClassifier", "check_fits", "geometry_from", "geometry_to_dict", "load_network"]
-__all__ += ["find_weights", "load_weights", "name_of", "read_network", "save_weights", "target_of"]
-__all__ += ["warn_of_other_data"]
+__all__ += ["find_weights", "load_weights", "name_of", "read_network", "save_weights", "start_from"]
+__all__ += ["target_of", "warn_of_other_data"]
 
 log = logging.getLogger(__name__)
 
@@ -234,6 +235,28 @@ def load_network(path: str | Path, *, store: EventSource | None = None, name: st
     if not isinstance(classifier, Classifier):
         raise TrainingError(f"{path} holds a {classifier.info['title']}; expected a network")
     return classifier
+
+
+def start_from(path: str | Path, network: nn.Module) -> dict[str, str]:
+    """Give a network the trained weights of another of the same architecture; returns what they are, for the record.
+
+    Raises
+    ------
+    TrainingError
+        If there are no weights, or they do not fit.
+    """
+    file, info = find_weights(path)
+    try:
+        tensors = load_file(file)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise TrainingError(f"{file} is not a readable safetensors file: {error}") from None
+    check_fits(file, "the model of this training", network, tensors)
+    network.load_state_dict({key: tensor.to(network.state_dict()[key].dtype) for key, tensor in tensors.items()})
+    return {
+        "model": info["model"],
+        "store": info.get("data", {}).get("store", ""),
+        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
 
 
 def warn_of_other_data(file: Path, info: Mapping[str, Any], store: EventSource | None) -> None:
