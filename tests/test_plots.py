@@ -333,3 +333,52 @@ def test_a_curve_has_bars_where_they_are_asked_for(ax):
     plots.rejection_curve(ax, curve, bars_at=(0.6, 0.9), shift=2)
     (segments,) = (bar.get_segments() for bar in ax.containers[0].lines[2])
     np.testing.assert_allclose(segments, [[[61, 60], [61, 120]], [[91, 20], [91, 45]]])
+
+
+def test_domains_have_the_same_species_in_paler_colours(ax):
+    rng = np.random.default_rng(1)
+    scores = {"source": rng.normal(0, 1, 300), "target": rng.normal(0.5, 1, 200)}
+    labels = {domain: np.where(values > 0, "electron", "proton") for domain, values in scores.items()}
+    plots.domain_scores(ax, scores, labels, bins=20)
+    names = [text for _, text in zip(*ax.get_legend_handles_labels(), strict=True)]
+    assert sum(int(name.split("(")[1].rstrip(")")) for name in names) == 500
+    assert {name.split(" (")[0] for name in names} == {
+        f"{domain} {species}" for domain in ("source", "target") for species in ("electron", "proton")
+    }
+    fig, other = plt.subplots()
+    features = {domain: np.column_stack([values, 3 * values, rng.normal(size=len(values))]) for domain, values in
+                scores.items()}  # fmt: skip
+    plots.domain_features(other, features, labels)
+    x = np.concatenate([line.get_xdata() for line in other.lines])
+    along = np.concatenate([values @ [1, 3, 0] / np.sqrt(10) for values in features.values()])
+    # The first component is the direction in which both domains together vary most.
+    assert x.std() == pytest.approx(along.std(), rel=0.02)
+    plt.close(fig)
+
+
+def test_the_ratio_of_a_variable_is_that_of_target_to_source():
+    fig, axes = plt.subplots(2)
+    rng = np.random.default_rng(2)
+    source = rng.uniform(0, 1, 40_000)
+    values = np.append(rng.beta(2, 1, 40_000), np.nan)
+    plots.variable_ratio(axes, values, {"source": source, "tilted": source}, weights={
+        "source": np.ones(len(source)), "tilted": 2 * source})  # fmt: skip
+    flat, tilted = (container.lines[0].get_xydata() for container in axes[1].containers)
+    assert flat[:, 1] == pytest.approx(2 * flat[:, 0], abs=0.15)
+    assert tilted[:, 1] == pytest.approx(1, abs=0.15)
+    plt.close(fig)
+
+
+def test_methods_stand_in_rows_and_limits_have_no_point(ax):
+    table = pd.DataFrame(
+        {"method": ["source_only", "dann"] * 2, "efficiency": [0.9, 0.9, 0.95, 0.95],
+         "rejection": [100.0, np.inf, 50.0, 60.0], "low_total": [80.0, 200.0, 40.0, 50.0],
+         "high_total": [130.0, np.inf, 60.0, np.inf], "gain": [1.0, np.nan, 1.0, 1.2],
+         "gain_low": [np.nan, np.nan, np.nan, 1.1], "gain_high": [np.nan, np.nan, np.nan, 1.3]}
+    )  # fmt: skip
+    plots.method_rows(ax, table)
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["source only", "dann"]
+    assert [len(container.lines[0].get_xdata()) for container in ax.containers] == [1, 2]
+    assert any(list(line.get_xdata()) == [200.0] for line in ax.lines)
+    plots.method_rows(ax, table, value="gain")
+    assert list(ax.containers[-1].lines[0].get_xdata()) == [1.2]

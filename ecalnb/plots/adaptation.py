@@ -172,8 +172,9 @@ def method_rows(ax: Axes, table: pd.DataFrame, *, value: str = "rejection") -> N
         middle, low, high = (part[name].to_numpy(dtype=float) for name in (value, *ends))
         limit = ~np.isfinite(middle) & np.isfinite(low)
         some = np.isfinite(middle) & np.isfinite(low)
-        length = np.where(np.isfinite(high), high - middle, middle)
-        bars = [(middle - low)[some], length[some]]
+        # An interval without an upper end is drawn up to ten times the value.
+        top = np.where(np.isfinite(high), high, 10 * middle)[some]
+        bars = [middle[some] - low[some], top - middle[some]]
         color, label = COLORS[number], f"{100 * float(str(efficiency)):g} %"
         ax.errorbar(middle[some], y[some], xerr=bars, fmt="o", ms=4, lw=1.3, color=color, label=label)
         ax.plot(low[limit], y[limit], ">", ms=5, color=color)
