@@ -112,7 +112,7 @@ def tune_hypercube(
     if (count := np.count_nonzero(signal)) < 100:
         raise ValueError(f"there are {count} events of {nucleus.name} to tune cuts on; expected 100 or more")
     values = {name: _size(sample, name) for name in (*WINDOWS, *LIMITS)}
-    steps = np.array([0.0, 0.002, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15])
+    steps = np.array([0.001, 0.002, 0.005, 0.01, 0.02, 0.04, 0.07, 0.1, 0.15])
     grids = {name: np.nanquantile(values[name][signal], [steps, 1 - steps]) for name in values}
     cuts = {name: [grids[name][0, 0] if name in WINDOWS else -np.inf, grids[name][1, 0]] for name in values}
     total = w[signal].sum()

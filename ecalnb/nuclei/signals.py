@@ -35,6 +35,24 @@ _LIGHT = 299.792458  # mm/ns
 
 
 @jit
+def _poisson(mean, generator):  # type: ignore[no-untyped-def]
+    """Draw a small Poisson number: D. Knuth, The Art of Computer Programming 2, section 3.4.1."""
+    number, product, limit = 0, generator.random(), np.exp(-mean)
+    while product > limit:
+        number, product = number + 1, product * generator.random()
+    return number
+
+
+@jit
+def _chi2(degrees, generator):  # type: ignore[no-untyped-def]
+    """Draw from a chi2 distribution of few degrees of freedom."""
+    total = 0.0
+    for _ in range(degrees):
+        total += generator.standard_normal() ** 2
+    return total
+
+
+@jit
 def _loss(squares, beta, straggling, largest, table, generator):  # type: ignore[no-untyped-def]
     """Energy left in a layer by particles whose squared charges add up, in units of a fast one of charge 1."""
     squares = squares / beta ** (5 / 3)  # the slope of the Bethe formula below the minimum (PDG, section 34.2)
@@ -73,7 +91,7 @@ def _tracker(out, charges, light, n_light, beta, rigidity, p, d, gains, planes, 
                     sum_squares += light[k, 0] ** 2
                 elif distance < p.window:
                     others, largest = others + 1, max(largest, light[k, 0])
-        extra = generator.poisson(p.noise_hits * d.noise + p.delta_hits * charges[plane] ** 2)
+        extra = _poisson(p.noise_hits * d.noise + p.delta_hits * charges[plane] ** 2, generator)
         if extra > 0:
             largest = max(largest, 0.4 + 0.5 * generator.random())
         loss = _loss(sum_squares, beta, p.straggling, p.largest_transfer, table, generator)
@@ -91,7 +109,7 @@ def _tracker(out, charges, light, n_light, beta, rigidity, p, d, gains, planes, 
         out[_QX + layer], out[_QY + layer] = q_x, q_y
         if there_x or there_y:
             strips = p.strips + p.strips_growth * np.sqrt(charges[plane])
-            out[_STRIPS + layer] = 1 + generator.poisson(strips - 1)
+            out[_STRIPS + layer] = 1 + _poisson(strips - 1, generator)
         out[_SECONDARY + layer] = others + extra
         if others + extra > 0:
             out[_OTHER + layer] = largest * (1 + 0.15 * generator.standard_normal())
@@ -112,14 +130,14 @@ def _tracker(out, charges, light, n_light, beta, rigidity, p, d, gains, planes, 
 @jit
 def _track(out, kicks, rigidity, beta, p, planes, generator):  # type: ignore[no-untyped-def]
     """Rigidities of three spans, goodness of the inner track, and how far off it L1 and L9 are."""
-    inner_kick, inner_degrees = 0.0, 5.0
+    inner_kick = 0.0
     for plane in range(FIRST_INNER + 1, FIRST_INNER + 6):
         inner_kick += kicks[plane] ** 2
     for axis in range(2):
         resolution = p.resolution_x if axis == 0 else p.resolution_y
         resolution = np.sqrt(resolution**2 + (p.scattering_inner / (rigidity * beta)) ** 2)
         off = 120.0 * np.sqrt(inner_kick) / resolution  # a third of the inner tracker's half length
-        out[_CHI2_X + axis] = (generator.chisquare(inner_degrees) + off * off) / inner_degrees
+        out[_CHI2_X + axis] = (_chi2(5, generator) + off * off) / 5
     away_l1 = away_l9 = 0.0
     for plane in range(1, FIRST_INNER + 1):
         away_l1 += kicks[plane] * (planes.z[0] - planes.z[plane])
@@ -152,7 +170,7 @@ def _tof(out, charges, light, n_light, beta, rigidity, p, d, gains, planes, tabl
                     squares += light[j, 0] ** 2
                 else:
                     others += 1
-        out[_TOF_MORE + k] = others + generator.poisson(p.noise_hits * d.noise)
+        out[_TOF_MORE + k] = others + _poisson(p.noise_hits * d.noise, generator)
         if generator.random() > p.efficiency - d.lost:
             continue
         times += 1
@@ -169,7 +187,7 @@ def _tof(out, charges, light, n_light, beta, rigidity, p, d, gains, planes, tabl
         resolution = np.sqrt((p.time_light / charges[FIRST_INNER]) ** 2 + p.time_floor**2) * d.spread
         flight = (planes.z[FIRST_TOF] - planes.z[L9 - 1]) / _LIGHT
         out[_BETA] = 1 / max(1 / beta + resolution / flight * generator.standard_normal(), 0.3)
-        out[_TOF_CHI2] = generator.chisquare(times - 2.0) / (times - 2) * d.spread**2
+        out[_TOF_CHI2] = _chi2(times - 2, generator) / (times - 2) * d.spread**2
 
 
 @jit
@@ -196,7 +214,7 @@ def _trd(out, charges, light, n_light, beta, gamma, rigidity, p, d, gains, plane
         out[_TRD_Q + layer] = found[hits]
         hits += 1
     out[_TRD_HITS] = hits
-    out[_TRD_OFF] = off + generator.poisson(p.noise_hits * d.noise + p.delta_hits * charges[1] ** 2)
+    out[_TRD_OFF] = off + _poisson(p.noise_hits * d.noise + p.delta_hits * charges[1] ** 2, generator)
     if hits > 4:
         out[_TRD_MEAN] = np.sort(found[:hits])[: hits - hits // 5].mean()
 
@@ -214,4 +232,4 @@ def fill_event(  # type: ignore[no-untyped-def]
     _track(out, kicks, rigidity, beta, tracker, planes, generator)
     _tof(out, charges, light, n_light, beta, rigidity, tof, d, gains, planes, table, generator)
     _trd(out, charges, light, n_light, beta, gamma, rigidity, trd, d, gains, planes, table, generator)
-    out[_ACC] = generator.poisson(acc.accidental * d.noise + acc.fragments * n_light / momentum)
+    out[_ACC] = _poisson(acc.accidental * d.noise + acc.fragments * n_light / momentum, generator)

@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
 
+    from ..nuclei.parameters import Nucleus
+    from ..nuclei.sample import NucleiSample
+
 __all__ = [
     "charge_by_place",
+    "charge_in_bins",
     "class_confusion",
     "contamination_bars",
     "efficiency_purity",
@@ -78,7 +82,7 @@ def charge_by_place(
     q, k, w = np.asarray(charge, float), np.asarray(classes), np.asarray(weights, float)
     ax.hist(
         [q[k == number] for number in range(len(names))],
-        bins=np.asarray(edges),
+        bins=np.asarray(edges, float).tolist(),
         weights=[w[k == number] for number in range(len(names))],
         stacked=True,
         color=[COLORS[number % len(COLORS)] for number in range(len(names))],
@@ -88,6 +92,37 @@ def charge_by_place(
     ax.set_xlim(np.min(edges), np.max(edges))
     ax.set_ylabel("events (natural abundance)")
     ax.legend(fontsize="x-small")
+
+
+def charge_in_bins(
+    axes: Sequence[Axes], sample: NucleiSample, weights: npt.ArrayLike, nucleus: Nucleus, edges: Sequence[float]
+) -> None:
+    """Draw the charge in L1 of events that have the charge of a species inside, in bins of the measured rigidity.
+
+    Parameters
+    ----------
+    axes : sequence of Axes
+        One a bin.
+    sample : NucleiSample
+        Simulated events.
+    weights : array_like, shape (n,)
+        Natural weights.
+    nucleus : Nucleus
+        The species.
+    edges : sequence of float
+        Edges of the bins, GV.
+    """
+    charge, place, _ = sample.truth
+    signal = (charge == nucleus.charge) & (place > 1)
+    kind = np.where(signal, 0, np.where(place == 0, 1, np.where(place == 1, 2, 3)))
+    names = [f"{nucleus.name}, intact", "broke up above L1", "L1 to L2", "intact neighbours"]
+    inner, rigidity, q = (sample.column(name) for name in ("trk_q_inner", "rigidity_inner", "trk_q_l1"))
+    bins = np.linspace(nucleus.charge - 2, nucleus.charge + 6.5, 52)
+    for ax, low, high in zip(axes, edges, edges[1:], strict=False):
+        cell = (np.abs(inner - nucleus.charge) < 0.4) & (rigidity > low) & (rigidity < high) & np.isfinite(q)
+        charge_by_place(ax, q[cell], kind[cell], np.asarray(weights)[cell], names, bins)
+        ax.set_xlabel("charge in L1")
+        ax.set_title(f"{low:g}-{high:g} GV, |Z inner - {nucleus.charge}| < 0.4", loc="right")
 
 
 def class_confusion(
@@ -201,9 +236,9 @@ def contamination_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], own: str, l
     frame = pd.DataFrame(shares).fillna(0.0)
     frame = frame.loc[frame.max(axis=1).sort_values().index[-largest:]]
     height = 0.8 / len(tables)
-    for number, name in enumerate(frame):
+    for number, name in enumerate(tables):
         position = np.arange(len(frame)) - (number - (len(tables) - 1) / 2) * height
-        ax.barh(position, 100 * frame[name], height, color=COLORS[number], label=str(name))
+        ax.barh(position, 100 * frame[name], height, color=COLORS[number], label=name)
     ax.set_yticks(np.arange(len(frame)), frame.index)
     ax.yaxis.set_ticks([], minor=True)
     ax.set_xlabel("share of the selected events (%)")

@@ -1,0 +1,112 @@
+"""Cuts and models on the same events: log-loss of both mixtures, and selections of the same efficiency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from .abundances import natural_weights
+from .evaluation import log_loss
+from .model import NucleiModel
+from .ntuples import read_nuclei
+from .protocol import Prior
+from .sample import CLASSES, NucleiSample
+from .selections import Hypercube, efficiency_and_purity, signal_of, threshold_at
+from .simulate import Beam, simulate
+
+__all__ = ["ModelCut", "both_domains", "equal_efficiency", "loss_table"]
+
+
+def both_domains(
+    beam: Beam, n: int, *, seed: int = 0, data_dir: str | Path | None = None
+) -> tuple[NucleiSample, NucleiSample]:
+    """Make or read simulated events with truth, and flight events of natural abundance.
+
+    Parameters
+    ----------
+    beam : Beam
+        Species and rigidities to simulate.
+    n : int
+        Events of either kind to simulate.
+    seed : int
+        Seed of the simulated events; those of flight-like ones is the next.
+    data_dir : path, optional
+        Folder with ``mc*.root`` and ``flight*.root`` to read instead.
+    """
+    if data_dir is not None:
+        mc, flight = (read_nuclei(str(Path(data_dir) / f"{name}*.root")) for name in ("mc", "flight"))
+        return mc, flight
+    natural = Beam(beam.species, "natural", beam.rigidity)
+    return simulate(n, beam, seed=seed), simulate(n, natural, domain="flight", seed=seed + 1)
+
+
+def loss_table(
+    models: Mapping[str, NucleiModel], sample: NucleiSample, natural: Prior, weights: npt.ArrayLike
+) -> pd.DataFrame:
+    """Log-loss of models for equal abundance, and for natural one with and without the correction of the prior.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``model``, ``mixture`` (``equal``, ``natural, not corrected``, ``natural``), ``log_loss``, ``log_loss_error``,
+        and ``seconds`` of the training.
+    """
+    rows = []
+    for name, model in models.items():
+        labels, plain = sample.classes(model.species), model.predict(sample)
+        corrected = natural.correct(plain, sample.values, model.prior)
+        for mixture, p, w in (
+            ("equal", plain, None),
+            ("natural, not corrected", plain, weights),
+            ("natural", corrected, weights),
+        ):
+            loss = log_loss(p, labels, w)
+            row = {"model": name, "mixture": mixture, "log_loss": loss.value, "log_loss_error": loss.error}
+            rows.append(row | {"seconds": model.seconds})
+    return pd.DataFrame(rows)
+
+
+class ModelCut:
+    """A cut on the probability that a model gives to the intact class of a species, at natural abundance.
+
+    Parameters
+    ----------
+    model : NucleiModel
+        The model.
+    natural : Prior
+        The natural mixture of classes.
+    cuts : Hypercube
+        Cuts on the same species, whose efficiency `tune` takes over.
+    """
+
+    def __init__(self, model: NucleiModel, natural: Prior, cuts: Hypercube) -> None:
+        self.model, self.natural, self.cuts = model, natural, cuts
+        self.number = model.classes.index(f"{cuts.nucleus.name} {CLASSES[-1]}")
+        self.threshold = np.nan
+
+    def score(self, sample: NucleiSample) -> npt.NDArray[np.float64]:
+        """Probability of the class for each event."""
+        return np.asarray(self.model.predict(sample, self.natural)[:, self.number])
+
+    def tune(self, sample: NucleiSample) -> ModelCut:
+        """Set the threshold that has the efficiency of the cuts on a sample, which is not the test."""
+        signal, weights = signal_of(sample, self.cuts.nucleus), natural_weights(sample)
+        share = efficiency_and_purity(self.cuts.passes(sample), signal, weights)["efficiency"].iloc[0]
+        self.threshold = threshold_at(self.score(sample), signal, float(share), weights)
+        return self
+
+    def passes(self, sample: NucleiSample) -> npt.NDArray[np.bool_]:
+        """Which events are above the threshold."""
+        return self.score(sample) >= self.threshold
+
+
+def equal_efficiency(
+    models: Mapping[str, NucleiModel], natural: Prior, cuts: Hypercube, validation: NucleiSample
+) -> dict[str, Callable[[NucleiSample], npt.NDArray[np.bool_]]]:
+    """Give selections of a species by name: ``cuts``, and each model at their efficiency on validation events."""
+    tuned = {name: ModelCut(model, natural, cuts).tune(validation).passes for name, model in models.items()}
+    return {"cuts": cuts.passes, **tuned}
