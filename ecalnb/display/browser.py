@@ -153,12 +153,12 @@ class EventDisplay:
 
     def _said(self, action: Callable[[], None]) -> bool:
         """Whether an action goes well; if not, why not is shown beside the fields."""
+        self._message("")
         try:
             action()
         except (ValueError, IndexError, OSError) as error:
             self._message(str(error), bad=True)
             return False
-        self._message("")
         return True
 
     def _message(self, text: str, *, bad: bool = False) -> None:

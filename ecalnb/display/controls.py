@@ -51,7 +51,7 @@ class Controls:
                 self.widgets.HBox([self.path, self.save]),
             ]
         )
-        layout = self.widgets.Layout(flex="0 0 330px", padding="0 0 0 8px")
+        layout = self.widgets.Layout(flex="0 0 350px", padding="0 0 0 8px")
         return self.widgets.VBox([summary, self.listed, keeping], layout=layout)
 
     def column(self, picture: Any, summary: Any) -> Any:
@@ -88,17 +88,17 @@ def make_controls(widgets: Any, events: Events, threshold: float, attributed: bo
     )
     place = widgets.Label(layout=size("130px"))
     where = field(
-        "Text", "330px", description="only", placeholder="label == 'proton' and en3d > 50", continuous_update=False,
+        "Text", "310px", description="only", placeholder="label == 'proton' and en3d > 50", continuous_update=False,
         style={"description_width": "30px"},
     )  # fmt: skip
     columns = [("(as in the file)", ""), *((name, name) for name in events.columns)]
-    sort = field("Dropdown", "220px", description="sort by", options=columns, style={"description_width": "45px"})
+    sort = field("Dropdown", "230px", description="sort by", options=columns, style={"description_width": "55px"})
     descending = field("Checkbox", "120px", description="largest first", value=True, indent=False)
     message = widgets.HTML(layout=size("100%"))
     start = float(np.clip(np.log10(max(1000 * threshold, 0.1)), *_RANGE))
     slider = field(
-        "FloatSlider", "280px", description="cells above", min=_RANGE[0], max=_RANGE[1], step=_STEP, value=start,
-        readout=False, continuous_update=True, style={"description_width": "70px"},
+        "FloatSlider", "310px", description="cells above", min=_RANGE[0], max=_RANGE[1], step=_STEP, value=start,
+        readout=False, continuous_update=True, style={"description_width": "85px"},
     )  # fmt: skip
     reading = widgets.Label(layout=size("80px"))
 

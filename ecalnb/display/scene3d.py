@@ -118,6 +118,8 @@ class Scene:
             camera_fov=scene.field_of_view("perspective"),
             colorbar_object_id=0,
             axes_helper=1.0,
+            antialias=1,  # more, and a logarithmic depth, cost computers without a graphics card several times as much
+            logarithmic_depth_buffer=False,
             mode="callback",
             name="ecalnb_event",
         )
@@ -245,7 +247,7 @@ class Scene:
         self._triangles = triangles.reshape(n, -1, 3)
         self._mesh = k3d.mesh(
             vertices, triangles[:1], colors=np.zeros(8 * n, np.uint32), opacities=np.zeros(8 * n, np.float32),
-            alpha_mode="blend", flat_shading=True, side="double", name="bars", click_callback=self._clicked,
+            alpha_mode="blend", flat_shading=True, name="bars", click_callback=self._clicked,
         )  # fmt: skip
         vertices, ends = scene.outline(low, high, ends_only=True)
         self._segments = ends.reshape(n, -1, 2)

@@ -13,13 +13,13 @@ import matplotlib.style as mpl_style
 import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.ticker import MaxNLocator
 
 from .._style import COLORS, source_label, style
 from ..geometry import View
 from ..showers import Showers
 from ..variables import fit_gamma_profiles
-from ..variables.profile import AMS_RATE
 from .attributions import attribution_scale, attribution_view
 from .profiles import lateral_profile, longitudinal_profile
 from .summary import axes_of, finite_image, source_of
@@ -39,7 +39,7 @@ _STYLE: dict[str, Any] = {
     "ytick.labelsize": 9,
     "axes.titlesize": 9,
 }
-_STYLE |= {"figure.constrained_layout.use": False, "savefig.bbox": "standard"}  # each would draw everything twice
+_STYLE |= {"savefig.bbox": "standard"}  # and not "tight", which draws everything twice
 _STYLE |= {"xtick.minor.visible": False, "ytick.minor.visible": False}
 # Left, bottom, width and height of both views, the colour bar and both profiles. A layout that is worked out anew for
 # each event would take as long as everything else.
@@ -50,7 +50,7 @@ _PLACES = (
 _LATERAL = np.arange(0, 16) * 9.0  # mm
 
 
-def gamma_curve(ax: Axes, shower: Showers, *, rate: float | None = AMS_RATE, color: str = COLORS[1]) -> Line2D | None:
+def gamma_curve(ax: Axes, shower: Showers, *, rate: float | None = None, color: str = COLORS[1]) -> Line2D | None:
     """Draw the gamma distribution that fits the layer energies of one event, over its longitudinal profile.
 
     ``dE/dt = E0 b (b t)^(a - 1) exp(-b t) / Gamma(a)``, see :func:`ecalnb.variables.fit_gamma_profiles`, as the energy
@@ -63,7 +63,7 @@ def gamma_curve(ax: Axes, shower: Showers, *, rate: float | None = AMS_RATE, col
     shower : Showers
         One event with a track.
     rate : float, optional
-        b per radiation length; None to fit it too.
+        b per radiation length; None to fit it too, which follows single showers better.
     color : str
         Of the line.
 
@@ -82,8 +82,9 @@ def gamma_curve(ax: Axes, shower: Showers, *, rate: float | None = AMS_RATE, col
     depth = np.linspace(0, geometry.radiation_lengths, 200)
     step = stretch * geometry.radiation_lengths / geometry.n_layers
     energy = 1000 * fit.energy[0] * step * gamma.pdf(stretch * depth, fit.shape[0], scale=1 / fit.rate[0])
-    label = f"$E_0$ = {fit.energy[0]:.3g} GeV, $T_0$ = {fit.maximum[0]:.1f} $X_0$"
+    label = f"$E_0$ = {fit.energy[0]:.4g} GeV, $T_0$ = {fit.maximum[0]:.1f} $X_0$"
     (line,) = ax.plot(depth, energy, color=color, lw=1.5, label=label)
+    ax.set_ylim(top=max(ax.get_ylim()[1], 1.05 * float(energy.max())))
     return line
 
 
@@ -128,7 +129,7 @@ def draw_sheet(
     shower, along = _with_axis(showers[[event]])
     image, geometry, tracks = shower.images[0], shower.geometry, shower.tracks if along else None
     with mpl_style.context([style(), _STYLE]):
-        figure = Figure(figsize=_SIZE)
+        figure = Figure(figsize=_SIZE, layout=PlaceHolderLayoutEngine(adjust_compatible=True, colorbar_gridspec=True))
         left, right, bar, long, side = (figure.add_axes(place) for place in _PLACES)
         energies = energy_scale(image)
         attributions = None if values is None else attribution_scale(values)
@@ -142,8 +143,8 @@ def draw_sheet(
         figure.colorbar(artists.cells, cax=bar, orientation="horizontal", extend="neither", label=what)
         if artists.track is not None:
             artists.track.set_label(along)
-            right.legend(handles=[artists.track], fontsize="small", loc="lower right")
-        source_label(left, source_of(shower))
+            right.legend(handles=[artists.track], loc="upper left", bbox_to_anchor=(0, -0.1), borderaxespad=0)
+        source_label(left, source_of(shower).replace("$", r"\$"))
         right.set_title(describe(showers, event) if title is None else title, loc="right")
         _draw_profiles(long, side, shower, along)
     return figure

@@ -76,7 +76,7 @@ def summary(shower: Showers, *, row: int | None = None, extra: Sequence[str] = (
     if row is not None:
         lines["event"] = f"{row:,}"
     if all(name in table for name in KEY):
-        lines["key"] = f"file {int(table['file_id']):016x}, entry {int(table['entry'])}"
+        lines["key"] = f"file {int(table['file_id']) % 2**64:016x}, entry {int(table['entry'])}"
     if isinstance(table.get("label"), str):
         lines["label"] = table["label"]
     if source := source_of(shower):
@@ -86,14 +86,14 @@ def summary(shower: Showers, *, row: int | None = None, extra: Sequence[str] = (
         ("rigidity_inner", "rigidity", "GV"), ("en3d", "energy en3d", "GeV"),
     ):  # fmt: skip
         if column in table and np.isfinite(table[column]) and name not in lines:
-            lines[name] = f"{table[column]:.4g} {unit}"
+            lines[name] = f"{table[column]:,.4g} {unit}" if abs(table[column]) < 1e4 else f"{table[column]:,.0f} {unit}"
     lines["sum of cells"] = f"{finite.sum():.4g} GeV in {np.count_nonzero(finite > 0)} cells"
     if finite.max() > 0:
         layer, cell = np.unravel_index(int(finite.argmax()), finite.shape)
         lines["largest cell"] = cell_text(shower, int(layer), int(cell))
     for name, axis in axes_of(shower).items():
         lines[f"{name} axis"] = (
-            f"({axis.x[0]:.1f}, {axis.y[0]:.1f}) mm, {np.degrees(axis.inclination[0]):.2f}° from the vertical"
+            f"({axis.x[0]:.1f}, {axis.y[0]:.1f}) mm, {np.degrees(axis.inclination[0]):.1f}° inclined"
         )
     for column in extra:
         if column in table and column not in ("label", "en3d", "momentum", "true_momentum", *KEY):
@@ -113,9 +113,14 @@ def _zeroed(shower: Showers) -> int:
 def cell_text(shower: Showers, layer: int, cell: int) -> str:
     """Describe a cell of one event: where it is, and its energy."""
     geometry = shower.geometry
-    view, energy = geometry.views[layer], 1000 * float(shower.images[0, layer, cell])
+    view, energy = geometry.views[layer], float(shower.images[0, layer, cell])
     place = f"{view} = {geometry.cell_centers([cell])[0]:.1f} mm, depth {geometry.layer_depths[layer]:.1f} mm"
-    return f"layer {layer} ({view}), cell {cell}: {energy:.4g} MeV at {place}"
+    return f"layer {layer} ({view}), cell {cell}: {_energy(energy)} at {place}"
+
+
+def _energy(energy: float) -> str:
+    """Write an energy, GeV, in the unit that suits it."""
+    return f"{energy:.4g} GeV" if energy >= 1 else f"{1000 * energy:.3g} MeV"
 
 
 def cell_table(shower: Showers, threshold: float = 0.0) -> pd.DataFrame:
@@ -173,7 +178,7 @@ def summary_html(lines: Mapping[str, str]) -> str:
         f"white-space:nowrap'>{html.escape(name)}</th><td style='text-align:left'>{html.escape(text)}</td></tr>"
         for name, text in lines.items()
     )
-    return f"<table class='ecalnb-summary' style='line-height:1.25'>{rows}</table>"
+    return f"<table class='ecalnb-summary' style='line-height:1.25;font-size:12px'>{rows}</table>"
 
 
 def legend_html(

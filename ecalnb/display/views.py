@@ -253,7 +253,7 @@ def describe(showers: Showers, event: int) -> str:
     row = showers.table.iloc[event]
     parts = []
     if isinstance(row.get("label"), str):
-        parts.append(row["label"])
+        parts.append(row["label"].replace("$", r"\$"))  # which would begin a formula
     for column, symbol, unit, scale in (
         ("momentum", "p", "GeV", 1.0),
         ("en3d", "en3d", "GeV", 1.0),
@@ -261,6 +261,7 @@ def describe(showers: Showers, event: int) -> str:
     ):
         if column in row and np.isfinite(row[column]):
             name = rf"$\mathit{{{symbol}}}$" if symbol != "en3d" else symbol
-            space = "" if unit == r"\degree" else " "
-            parts.append(f"{name} = {row[column] * scale:.3g}{space}" + (r"$\degree$" if unit == r"\degree" else unit))
+            value = row[column] * scale
+            text = f"{value:.3g}" if abs(value) < 1000 else f"{value:.0f}"
+            parts.append(f"{name} = {text}" + (r"$\degree$" if unit == r"\degree" else f" {unit}"))
     return ", ".join(parts)
