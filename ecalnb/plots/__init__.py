@@ -7,6 +7,7 @@ One function a figure: it draws into an ``ax``, labels its axes with units and r
 from .._style import COLORS, ENERGY_CMAP, color_of, save, source_label, source_text, style
 from .adaptation import domain_features, domain_scores, method_rows, variable_ratio
 from .axis import (
+    axis_style,
     bias_points,
     ratio_points,
     residual_histogram,
@@ -37,6 +38,7 @@ __all__ = [
     "auc_against",
     "auc_dependence",
     "auc_overview",
+    "axis_style",
     "bias_points",
     "color_of",
     "correlation_comparison",

@@ -17,10 +17,26 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
-__all__ = ["bias_points", "ratio_points", "residual_histogram", "resolution_curve", "resolution_points"]
+__all__ = ["axis_style", "bias_points", "ratio_points", "residual_histogram", "resolution_curve", "resolution_points"]
 __all__ += ["resolution_with_ratio"]
 
 _STEP = 0.12  # of a bin, between the points of methods
+
+# A method has the same colour in every figure.
+_METHODS = {
+    "center_of_gravity": ("centre of gravity", COLORS[4]),
+    "cell_ratios": ("cell ratios", COLORS[5]),
+    "lateral_fit": ("lateral fit", COLORS[2]),
+    "shower_fit_3d": ("3D fit", COLORS[0]),
+    "network": ("network", COLORS[1]),
+    "network_geant4": ("network, trained on Geant4", COLORS[3]),
+}
+
+
+def axis_style(method: str) -> dict[str, str]:
+    """Label and colour of a method that reconstructs the axis, as keyword arguments; black for an unknown one."""
+    label, color = _METHODS.get(method, (method.replace("_", " "), COLORS[6]))
+    return {"label": label, "color": color}
 
 
 def residual_histogram(
@@ -158,7 +174,7 @@ def resolution_curve(
     list of Artist
     """
     energy = np.geomspace(low, high, 200)
-    a, b = (f"({getattr(fit, name):.2f} ± {fit.errors[name]:.2f})" for name in ("stochastic", "constant"))
+    a, b = (f"({getattr(fit, name):.3f} ± {fit.errors[name]:.3f})" for name in ("stochastic", "constant"))
     text = rf"{label} {a} {unit}/$\sqrt{{E}}$ $\oplus$ {b} {unit}".strip()
     return list(ax.plot(energy, fit(energy), label=text, **{"lw": 1.2, **style}))
 
@@ -186,13 +202,12 @@ def resolution_with_ratio(
     above, below = axes
     artists: list[Artist] = []
     for number, (name, table) in enumerate(tables.items()):
-        label = name.replace("_", " ")
-        artists += resolution_points(above, table, label=label, shift=number)
+        artists += resolution_points(above, table, **axis_style(name), shift=number)
         if name != reference:
-            artists += ratio_points(below, ratios[ratios["name"] == name], label=label, shift=number)
+            artists += ratio_points(below, ratios[ratios["name"] == name], **axis_style(name), shift=number)
     above.set_yscale("log")
     plain_numbers(above.yaxis)
     above.label_outer()
     below.axhline(1, color="0.6", lw=0.8, zorder=0)
-    below.set(xlabel="true energy [GeV]", ylabel=f"ratio to\n{reference.replace('_', ' ')}")
+    below.set(xlabel="true energy [GeV]", ylabel=f"ratio to\n{axis_style(reference)['label']}")
     return artists
