@@ -11,7 +11,7 @@ import pandas as pd
 
 from .._style import COLORS, color_of
 from .comparison import model_style
-from .spectra import draw_histogram, fill_histogram
+from .spectra import draw_histogram, fill_histogram, plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -147,6 +147,7 @@ def variable_ratio(
     bottom.axhline(1, color="gray", lw=1)
     bottom.set_ylim(0.5, 1.5)
     bottom.set_ylabel("ratio")
+    top.set_ylim(0, 1.45 * top.dataLim.ymax)  # room for the legend
     top.set_ylabel("normalised")
     top.tick_params(labelbottom=False)
     return artists
@@ -179,6 +180,7 @@ def method_rows(ax: Axes, table: pd.DataFrame, *, value: str = "rejection") -> N
         ax.errorbar(middle[some], y[some], xerr=bars, fmt="o", ms=4, lw=1.3, color=color, label=label)
         ax.plot(low[limit], y[limit], ">", ms=5, color=color)
     ax.set_xscale("log")
+    plain_numbers(ax.xaxis)
     ax.set_yticks(range(len(methods)), [model_style(name.replace("_", " "))["label"] for name in methods])
     ax.tick_params(axis="y", which="minor", left=False, right=False)
     ax.set_ylim(len(methods) - 0.4, -0.6)
