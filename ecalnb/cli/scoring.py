@@ -77,7 +77,7 @@ def predict(
 
         ecalnb predict runs/cnn runs/resnet10 store -o scores.parquet --split test
         ecalnb predict runs/cnn 'flight/*.root' -o friends/scores.root --select 'en3d > 20'
-        ecalnb predict ecal_axis_joint.electrons store -o axes.parquet
+        ecalnb predict ecal_axis_joint.fast store -o axes.parquet
     """
     runs, events = split_inputs(inputs)
     if output.suffix not in (".parquet", ".root"):

@@ -119,7 +119,7 @@ def predict_axes(weights: PathLike | TrackPredictor, source: Source, **options: 
     Parameters
     ----------
     weights : path or TrackPredictor
-        Of a network for the whole axis, for example ``"ecal_axis_joint.electrons"``.
+        Of a network for the whole axis, for example ``"ecal_axis_joint.fast"``.
     source : Store, Showers, path or list of paths
         The events.
     **options

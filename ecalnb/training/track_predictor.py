@@ -95,7 +95,7 @@ def load_track_predictor(
     ----------
     path : path
         A run directory, a safetensors file with its JSON file beside it, or the name of packaged weights, such as
-        ``ecal_axis_joint.electrons``.
+        ``ecal_axis_joint.fast``.
     store : EventSource, optional
         Warn if the weights were trained on other data than this store's.
     name : str, optional

@@ -47,6 +47,10 @@ LARGE = 100_000
 """Numbers of a tensor from which it is rounded: those of the first layers are few, and rounding them costs the most."""
 
 
+_FACTS = ("dataset", "scale", "recipe", "seed")
+"""Of a training, each of which a model may have of its own."""
+
+
 @dataclass(frozen=True)
 class PackagedTraining:
     """How one of the packaged weights is made.
@@ -89,12 +93,15 @@ def load_trainings(path: str | Path | None = None) -> dict[str, PackagedTraining
     path = DATA / "weights.toml" if path is None else Path(path)
     trainings = {}
     for tag, content in read_toml(path).items():
-        keys = ("description", "dataset", "scale", "recipe", "seed", "settings", "models")
-        check_keys(content, keys, f"{path}, [{tag}]", required=("dataset", "scale", "recipe", "seed", "models"))
-        shared = {key: content[key] for key in ("dataset", "scale", "recipe", "seed")}
+        keys = ("description", *_FACTS, "settings", "models")
+        check_keys(content, keys, f"{path}, [{tag}]", required=(*_FACTS, "models"))
         for model, own in content["models"].items():
             name = f"{model}.{tag}"
-            trainings[name] = PackagedTraining(name, **shared, settings={**content.get("settings", {}), **own})
+            facts = {key: own.get(key, content[key]) for key in _FACTS}
+            # What differs from one recipe says nothing about another.
+            shared = {} if "recipe" in own else content.get("settings", {})
+            settings = {key: value for key, value in own.items() if key not in _FACTS}
+            trainings[name] = PackagedTraining(name, **facts, settings={**shared, **settings})
     return trainings
 
 
