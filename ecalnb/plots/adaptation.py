@@ -126,7 +126,8 @@ def variable_ratio(
     top, bottom = axes
     values = np.asarray(target, dtype=float)
     values = values[np.isfinite(values)]
-    edges = np.unique(np.linspace(*np.quantile(values, [0.005, 0.995]), bins + 1))
+    low, high = np.quantile(values, [0.005, 0.995])
+    edges = np.linspace(low, high, bins + 1)
     centre, width = (edges[1:] + edges[:-1]) / 2, np.diff(edges)
     data, data_error = _density(values, None, edges)
     artists: list[Artist] = []
