@@ -15,10 +15,10 @@ from .model import NucleiModel
 from .ntuples import read_nuclei
 from .protocol import Prior
 from .sample import CLASSES, NucleiSample
-from .selections import Hypercube, efficiency_and_purity, signal_of, threshold_at
+from .selections import Hypercube, efficiency_and_purity, signal_of, threshold_at, tune_hypercube
 from .simulate import Beam, simulate
 
-__all__ = ["ModelCut", "both_domains", "equal_efficiency", "loss_table"]
+__all__ = ["ModelCut", "both_domains", "equal_efficiency", "loss_table", "species_table"]
 
 
 def both_domains(
@@ -81,32 +81,79 @@ class ModelCut:
         The natural mixture of classes.
     cuts : Hypercube
         Cuts on the same species, whose efficiency `tune` takes over.
+    edges : array_like, optional
+        Edges of bins of the measured rigidity, GV, with a threshold each; one for all unless told.
     """
 
-    def __init__(self, model: NucleiModel, natural: Prior, cuts: Hypercube) -> None:
-        self.model, self.natural, self.cuts = model, natural, cuts
+    def __init__(
+        self, model: NucleiModel, natural: Prior, cuts: Hypercube, edges: npt.ArrayLike = (0.0, np.inf)
+    ) -> None:
+        self.model, self.natural, self.cuts, self.edges = model, natural, cuts, np.asarray(edges, dtype=float)
         self.number = model.classes.index(f"{cuts.nucleus.name} {CLASSES[-1]}")
-        self.threshold = np.nan
+        self.thresholds = np.full(len(self.edges) - 1, np.nan)
+
+    def _bins(self, sample: NucleiSample) -> npt.NDArray[np.intp]:
+        rigidity = np.abs(sample.column("rigidity_inner"))
+        return np.clip(np.searchsorted(self.edges, rigidity, side="right") - 1, 0, len(self.thresholds) - 1)
 
     def score(self, sample: NucleiSample) -> npt.NDArray[np.float64]:
         """Probability of the class for each event."""
         return np.asarray(self.model.predict(sample, self.natural)[:, self.number])
 
     def tune(self, sample: NucleiSample) -> ModelCut:
-        """Set the threshold that has the efficiency of the cuts on a sample, which is not the test."""
+        """Set the thresholds that have the efficiency of the cuts on a sample, which is not the test.
+
+        Raises
+        ------
+        ValueError
+            If a bin has no signal.
+        """
         signal, weights = signal_of(sample, self.cuts.nucleus), natural_weights(sample)
-        share = efficiency_and_purity(self.cuts.passes(sample), signal, weights)["efficiency"].iloc[0]
-        self.threshold = threshold_at(self.score(sample), signal, float(share), weights)
+        score, passed, bins = self.score(sample), self.cuts.passes(sample), self._bins(sample)
+        for number in range(len(self.thresholds)):
+            own = signal & (bins == number)
+            share = efficiency_and_purity(passed, own, weights)["efficiency"].iloc[0]
+            self.thresholds[number] = threshold_at(score, own, float(np.clip(share, 1e-6, 1 - 1e-6)), weights)
         return self
 
     def passes(self, sample: NucleiSample) -> npt.NDArray[np.bool_]:
         """Which events are above the threshold."""
-        return self.score(sample) >= self.threshold
+        return np.asarray(self.score(sample) >= self.thresholds[self._bins(sample)])
 
 
 def equal_efficiency(
-    models: Mapping[str, NucleiModel], natural: Prior, cuts: Hypercube, validation: NucleiSample
+    models: Mapping[str, NucleiModel],
+    natural: Prior,
+    cuts: Hypercube,
+    validation: NucleiSample,
+    edges: npt.ArrayLike = (0.0, np.inf),
 ) -> dict[str, Callable[[NucleiSample], npt.NDArray[np.bool_]]]:
-    """Give selections of a species by name: ``cuts``, and each model at their efficiency on validation events."""
-    tuned = {name: ModelCut(model, natural, cuts).tune(validation).passes for name, model in models.items()}
+    """Give selections of a species by name: ``cuts``, and each model at their efficiency on validation events.
+
+    With edges the efficiencies are the same in each bin of rigidity; see `ModelCut`.
+    """
+    tuned = {name: ModelCut(model, natural, cuts, edges).tune(validation).passes for name, model in models.items()}
     return {"cuts": cuts.passes, **tuned}
+
+
+def species_table(
+    model: NucleiModel, natural: Prior, train: NucleiSample, validation: NucleiSample, test: NucleiSample
+) -> pd.DataFrame:
+    """Efficiency and purity of cuts and of a model for each species.
+
+    Cuts are tuned on training events, the model's threshold on validation events, and both are measured on test events.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each species and selection: ``species``, ``selection``, and the columns of
+        :func:`ecalnb.nuclei.selections.efficiency_and_purity`.
+    """
+    rows, weights, w_train = [], natural_weights(test), natural_weights(train)
+    for nucleus in model.species:
+        cuts = tune_hypercube(train, nucleus, w_train)
+        signal = signal_of(test, nucleus)
+        for name, select in equal_efficiency({model.kind: model}, natural, cuts, validation).items():
+            row = efficiency_and_purity(select(test), signal, weights)
+            rows.append(row.assign(species=nucleus.name, selection=name))
+    return pd.concat(rows, ignore_index=True)

@@ -70,6 +70,7 @@ class Tracker(NamedTuple):
     merge: float
     noise_hits: float
     delta_hits: float
+    light_efficiency: float
     strips: float
     strips_growth: float
 
@@ -106,6 +107,7 @@ class Trd(NamedTuple):
     window: float
     noise_hits: float
     delta_hits: float
+    light_efficiency: float
 
 
 class AntiCoincidence(NamedTuple):

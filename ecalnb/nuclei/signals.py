@@ -89,7 +89,7 @@ def _tracker(out, charges, light, n_light, beta, rigidity, p, d, gains, planes, 
                 distance = _distance(light[k], planes.z[plane], rigidity)
                 if distance < p.merge:
                     sum_squares += light[k, 0] ** 2
-                elif distance < p.window:
+                elif distance < p.window and generator.random() < p.light_efficiency:
                     others, largest = others + 1, max(largest, light[k, 0])
         extra = _poisson(p.noise_hits * d.noise + p.delta_hits * charges[plane] ** 2, generator)
         if extra > 0:
@@ -202,7 +202,7 @@ def _trd(out, charges, light, n_light, beta, gamma, rigidity, p, d, gains, plane
             if light[j, 1] > planes.z[plane]:
                 if _distance(light[j], planes.z[plane], rigidity) < p.window:
                     squares += light[j, 0] ** 2
-                else:
+                elif generator.random() < p.light_efficiency:
                     off += 1
         if generator.random() > p.efficiency - d.lost:
             continue

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from ..metrics import TemplateFit, fit_templates
-from .parameters import Nucleus, pick
+from .parameters import SPECIES, Nucleus, pick
 from .sample import NucleiSample
 from .selections import Hypercube
 
@@ -82,17 +82,24 @@ def matched_charge(
     return np.asarray((nearest + stretch * (values - nearest)) * other[1] / own[1])
 
 
+def _clean(sample: NucleiSample, nucleus: Nucleus) -> npt.NDArray[np.bool_]:
+    """Events that all detectors but L1 agree on, with a hit in L1 near their charge."""
+    near = {"trk_q_inner": 0.3, "tof_q_upper": 0.4, "tof_q_lower": 0.4, "trk_q_l1": 1.5}
+    return np.all([np.abs(sample.column(name) - nucleus.charge) < width for name, width in near.items()], axis=0)
+
+
 def fit_l1(
     flight: NucleiSample,
     simulated: NucleiSample,
     weights: npt.ArrayLike,
     cuts: Hypercube,
     edges: npt.ArrayLike,
+    reference: Nucleus = SPECIES["O"],
 ) -> TemplateFit:
     """Fit the charge in L1 of flight events that pass all cuts but that on it.
 
-    Templates are simulated: what looks like the species in L1, and all else, which broke up between L1 and L2. Their
-    peak and width are those of flight events around the species.
+    Templates are simulated: what looks like the species in L1, and all else, which broke up between L1 and L2. Gain
+    and width are those of an abundant species in flight.
 
     Parameters
     ----------
@@ -106,6 +113,8 @@ def fit_l1(
         The selection.
     edges : array_like
         Bins of the charge in L1.
+    reference : Nucleus
+        Abundant species whose peak and width in L1 are given to the simulation.
 
     Returns
     -------
@@ -115,12 +124,9 @@ def fit_l1(
     data = flight[cuts.passes(flight, without=[name])].column(name).astype(float)
     passed = cuts.passes(simulated, without=[name])
     chosen, w = simulated[passed], np.asarray(weights, dtype=float)[passed]
-    charge, own = chosen.column(name).astype(float), looks_like(chosen, cuts.nucleus)
-    core = 0.6 * np.sqrt(cuts.nucleus.charge / 9)
-    near_data, near_own = (
-        values[np.abs(values - cuts.nucleus.charge) < core] for values in (data, np.where(own, charge, np.nan))
-    )
-    charge = matched_charge(charge, near_own, near_data)
+    own = looks_like(chosen, cuts.nucleus)
+    peaks = [each.column(name)[_clean(each, reference)] for each in (simulated, flight)]
+    charge = matched_charge(chosen.column(name), *peaks)
     there = np.isfinite(charge)
     signal, other = there & own, there & ~own
     return fit_templates(

@@ -18,6 +18,7 @@ __all__ = ["correction_systematics", "thicker"]
 
 Selection = Callable[[NucleiSample], npt.NDArray[np.bool_]]
 
+_NEAR = 2.0  # charge units; events whose inner charge is further off count as not selected, which saves their scores
 _SLABS = ("above_l1", "l1_support", "trd", "upper_tof", "l2", "inner", "lower_tof", "rich_l9")
 
 
@@ -75,9 +76,12 @@ def correction_systematics(
         sample = simulate(n, beam, domain=domain, seed=seed, given=given)
         weights = natural_weights(sample)
         signal = signal_of(sample, nucleus)
+        near = np.flatnonzero(np.abs(sample.column("trk_q_inner") - nucleus.charge) < _NEAR)
         weights[sample.truth[0] != nucleus.charge] *= others
         for name, select in selections.items():
-            row = _factor(select(sample), signal, weights)
+            selected = np.zeros(len(sample), dtype=bool)
+            selected[near] = select(sample[near])
+            row = _factor(selected, signal, weights)
             value, error = row["correction"], row.pop("error")
             first, first_error = nominal.setdefault(name, (value, error))
             independent = variation != "nominal" and others == 1.0

@@ -31,9 +31,17 @@ def template_fit(ax: Axes, fit: TemplateFit, names: tuple[str, str] = ("electron
     middle, width, n = (fit.edges[1:] + fit.edges[:-1]) / 2, np.diff(fit.edges), fit.counts.sum()
     below = np.zeros(len(fit.counts))
     shares = 1 - fit.background_fraction, fit.background_fraction
-    for name, template, share in zip(names, (fit.signal, fit.background), shares, strict=True):
+    for number, (name, template, share) in enumerate(zip(names, (fit.signal, fit.background), shares, strict=True)):
         expected = n * share * template / template.sum()
-        ax.bar(middle, expected, width, below, color=color_of(name), alpha=0.5, label=f"{name}: {n * share:.1f}")
+        ax.bar(
+            middle,
+            expected,
+            width,
+            below,
+            color=color_of(name, COLORS[number]),
+            alpha=0.5,
+            label=f"{name}: {n * share:.1f}",
+        )
         below += expected
     some = fit.counts > 0
     ax.errorbar(middle[some], fit.counts[some], np.sqrt(fit.counts[some]), fmt="o", color=COLORS[6], ms=4, label="data")
