@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import __version__
-from . import data, display, models, nuclei, scoring, series, simulate, validate
+from . import data, display, models, nuclei, reconstruct, scoring, series, simulate, validate
 
 __all__ = ["app", "main"]
 
@@ -41,6 +41,7 @@ app.command()(models.train)
 app.command("scan-learning-rate")(models.scan_learning_rate)
 app.command()(scoring.predict)
 app.command()(scoring.export)
+app.command()(reconstruct.reconstruct)
 app.command()(series.run)
 app.command()(series.make)
 app.command()(series.lab)
