@@ -1,5 +1,6 @@
 # make analysis   the notebook series at scale demo: figures and numbers in output/
 # make test       all tests but the slow ones;  make test-all  the slow ones too
+# make test-browser   the event display in Chromium, which must be installed
 # make lab        JupyterLab on the notebooks
 # make bench      benchmarks;  make lint  style, types, imports;  make wheel-check  the wheel in an empty environment
 # make docs       the documentation as pages, in build/docs
@@ -19,13 +20,16 @@ BIN := $(VENV)/bin
 PYTEST = OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES) --dist loadfile
 STAMP := $(VENV)/.installed-$(shell cat pyproject.toml constraints.txt | cksum | cut -d ' ' -f 1)
 
-.PHONY: analysis test test-all lab bench lint wheel-check docs env
+.PHONY: analysis test test-all test-browser lab bench lint wheel-check docs env
 
 analysis: env
 	$(BIN)/ecalnb run --scale $(SCALE) --cores $(CORES) --output $(OUTPUT)
 
 test: env
 	$(PYTEST)
+
+test-browser: env
+	$(BIN)/python -m pytest -m "slow or not slow" tests/test_display_browser.py
 
 test-all: env
 	$(PYTEST) -m "slow or not slow"
