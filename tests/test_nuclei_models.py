@@ -135,7 +135,7 @@ def test_natural_probabilities_are_better_in_nature(trees, events):
     test = in_sample(events, "test")
     table = loss_table({"t": trees}, test, natural_prior(in_sample(events, "train"), SPECIES), natural_weights(test))
     loss = table.set_index("mixture")["log_loss"]
-    assert loss["natural"] < loss["natural, not corrected"]
+    assert loss["natural abundance"] < loss["natural abundance, not corrected"]
 
 
 def test_a_search_goes_on(sets, tmp_path):

@@ -52,7 +52,7 @@ def loss_table(
     Returns
     -------
     pandas.DataFrame
-        ``model``, ``mixture`` (``equal``, ``natural, not corrected``, ``natural``), ``log_loss``, ``log_loss_error``,
+        ``model``, ``mixture`` (equal abundance, natural without the correction, natural), ``log_loss`` and its error,
         and ``seconds`` of the training.
     """
     rows = []
@@ -60,9 +60,9 @@ def loss_table(
         labels, plain = sample.classes(model.species), model.predict(sample)
         corrected = natural.correct(plain, sample.values, model.prior)
         for mixture, p, w in (
-            ("equal", plain, None),
-            ("natural, not corrected", plain, weights),
-            ("natural", corrected, weights),
+            ("equal abundance", plain, None),
+            ("natural abundance, not corrected", plain, weights),
+            ("natural abundance", corrected, weights),
         ):
             loss = log_loss(p, labels, w)
             row = {"model": name, "mixture": mixture, "log_loss": loss.value, "log_loss_error": loss.error}
