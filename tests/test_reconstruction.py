@@ -14,7 +14,7 @@ from scipy.stats import chi2, gamma
 
 from ecalnb.geometry import AMS, Tracks
 from ecalnb.reconstruction import AxisParameters, LayerErrors, Quality, ShowerAxes, list_methods, reconstruct
-from ecalnb.reconstruction._line import line_covariance, weighted_line
+from ecalnb.reconstruction._line import layer_correlations, line_covariance, weighted_line
 from ecalnb.reconstruction._shape import cell_parts
 from ecalnb.showers import Showers
 from ecalnb.splits import split_of
@@ -97,7 +97,7 @@ def test_line_and_its_covariance_are_those_of_matrices(rng):
     common = 0.4 * np.exp(-abs(depths[:, None] / 10 - depths / 10) / 2) + 0.6 * np.eye(8)
     covariance = estimator @ (common * np.sqrt(np.outer(variances, variances))) @ estimator.T
     result = np.empty(3)
-    line_covariance(layers, depths, variances, depths / 10, 0.4, 2.0, result)
+    line_covariance(layers, depths, variances, layer_correlations(depths / 10, 0.4, 2.0), result)
     np.testing.assert_allclose(result, [covariance[0, 0], covariance[1, 1], covariance[0, 1]])
 
 

@@ -95,7 +95,7 @@ def _lateral(  # type: ignore[no-untyped-def]
 @jit
 def fit_showers(  # type: ignore[no-untyped-def]
     images, lines, maxima, energies, in_x, x_layers, y_layers, depths, step, edge, pitch,
-    nodes, lateral, noise, shifts, spreads, jitters, correlation, length, results,
+    nodes, lateral, noise, shifts, spreads, jitters, correlations, results,
 ):  # fmt: skip
     """Fit all showers, each from a line that is nearly right.
 
@@ -117,8 +117,10 @@ def fit_showers(  # type: ignore[no-untyped-def]
         Thickness of a layer, radiation lengths.
     edge, pitch : float
         Lower edge of cell 0 and width of a cell, mm.
-    nodes, lateral, noise, shifts, spreads, jitters, correlation, length
+    nodes, lateral, noise, shifts, spreads, jitters
         Of :class:`~ecalnb.reconstruction.AxisParameters` and of its `LayerErrors`.
+    correlations : array, shape (n_layers, n_layers)
+        Of layers of a view.
     results : array, shape (n, RESULTS)
         Written.
     """
@@ -167,8 +169,8 @@ def fit_showers(  # type: ignore[no-untyped-def]
             if not (used_x >= 2 and used_y >= 2 and determinant > 0):
                 steps = 0
                 break
-            line_covariance(x_layers, where, variance, radiation_depths, correlation, length, results[event, 4:7])
-            line_covariance(y_layers, where, variance, radiation_depths, correlation, length, results[event, 7:10])
+            line_covariance(x_layers, where, variance, correlations, results[event, 4:7])
+            line_covariance(y_layers, where, variance, correlations, results[event, 7:10])
             # Half of the way where steps go to and fro between two cells.
             part = 1.0 if iteration < 10 else 0.5
             to_maximum = (matrix[2] * vector[0] - matrix[1] * vector[1]) / determinant

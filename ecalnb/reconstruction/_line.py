@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from .._compiled import jit
 
-__all__ = ["fit_lines", "line_covariance", "weighted_line"]
+__all__ = ["fit_lines", "layer_correlations", "line_covariance", "weighted_line"]
+
+FloatArray = npt.NDArray[np.float64]
 
 
 @jit
@@ -36,15 +39,30 @@ def weighted_line(layers, depths, values, variances):  # type: ignore[no-untyped
     return (sv - slope * sz) / s, slope, used
 
 
-@jit
-def line_covariance(layers, depths, variances, radiation_depths, correlation, length, result):  # type: ignore[no-untyped-def]
-    """Variances and covariance of `weighted_line` where neighbouring layers are correlated.
+def layer_correlations(radiation_depths: FloatArray, correlation: float, length: float) -> FloatArray:
+    """Correlation of the layers of a view: ``correlation exp(-d / length)`` at a distance d in radiation lengths.
 
-    Two layers at a distance d (radiation lengths) have the correlation ``correlation exp(-d / length)``: the particles
-    of one go on into the next. The weights stay those of independent layers, the covariance is that of the estimate.
+    The particles of one layer go on into the next.
+
+    Returns
+    -------
+    array, shape (n_layers, n_layers)
+        1 on the diagonal.
+    """
+    distance = abs(radiation_depths[:, None] - radiation_depths)
+    return np.where(distance > 0, correlation * np.exp(-distance / length), 1.0)
+
+
+@jit
+def line_covariance(layers, depths, variances, correlations, result):  # type: ignore[no-untyped-def]
+    """Variances and covariance of `weighted_line` where layers are correlated.
+
+    The weights stay those of independent layers; the covariance is that of the estimate.
 
     Parameters
     ----------
+    correlations : array, shape (n_layers, n_layers)
+        Of `layer_correlations`.
     result : array, shape (3,)
         Variance of the intercept, of the slope, and their covariance; written.
     """
@@ -56,27 +74,24 @@ def line_covariance(layers, depths, variances, radiation_depths, correlation, le
             sz += weight * depths[layer]
             szz += weight * depths[layer] ** 2
     spread = s * szz - sz * sz
+    intercepts, slopes = np.zeros(len(layers)), np.zeros(len(layers))
+    for i in range(len(layers)):
+        layer = layers[i]
+        if variances[layer] < np.inf:
+            root = 1 / (math.sqrt(variances[layer]) * spread)
+            intercepts[i] = (szz - sz * depths[layer]) * root
+            slopes[i] = (s * depths[layer] - sz) * root
     result[:] = 0.0
-    for a in layers:
-        if not variances[a] < np.inf:
-            continue
-        root_a = 1 / math.sqrt(variances[a])
-        intercept_a, slope_a = (szz - sz * depths[a]) / spread * root_a, (s * depths[a] - sz) / spread * root_a
-        for b in layers:
-            if not variances[b] < np.inf:
-                continue
-            root_b = 1 / math.sqrt(variances[b])
-            intercept_b, slope_b = (szz - sz * depths[b]) / spread * root_b, (s * depths[b] - sz) / spread * root_b
-            common = 1.0
-            if a != b:
-                common = correlation * math.exp(-abs(radiation_depths[a] - radiation_depths[b]) / length)
-            result[0] += intercept_a * intercept_b * common
-            result[1] += slope_a * slope_b * common
-            result[2] += intercept_a * slope_b * common
+    for i in range(len(layers)):
+        for j in range(len(layers)):
+            common = correlations[layers[i], layers[j]]
+            result[0] += intercepts[i] * intercepts[j] * common
+            result[1] += slopes[i] * slopes[j] * common
+            result[2] += intercepts[i] * slopes[j] * common
 
 
 @jit
-def fit_lines(layers, depths, values, variances, radiation_depths, correlation, length, lines, covariances, used):  # type: ignore[no-untyped-def]
+def fit_lines(layers, depths, values, variances, correlations, lines, covariances, used):  # type: ignore[no-untyped-def]
     """`weighted_line` and `line_covariance` of each event.
 
     Parameters
@@ -96,6 +111,4 @@ def fit_lines(layers, depths, values, variances, radiation_depths, correlation, 
         if np.isnan(slope):
             covariances[event] = np.nan
         else:
-            line_covariance(
-                layers, depths[event], variances[event], radiation_depths, correlation, length, covariances[event]
-            )
+            line_covariance(layers, depths[event], variances[event], correlations, covariances[event])

@@ -13,7 +13,7 @@ from ..geometry import Tracks, View
 from ..showers import Showers
 from ..variables import fit_gamma_profiles, shower_axis
 from ._fit3d import RESULTS, fit_showers
-from ._line import fit_lines
+from ._line import fit_lines, layer_correlations
 from .axes import LARGEST_INCLINATION, Quality, ShowerAxes
 from .layers import LayerPositions, measure_layers
 from .parameters import METHODS, AxisParameters
@@ -111,7 +111,7 @@ def shower_fit_3d(showers: Showers, *, calibration: Calibration = "geant4") -> S
         np.array(geometry.views) == "x", geometry.layers("x"), geometry.layers("y"), geometry.layer_depths,
         geometry.radiation_lengths / geometry.n_layers, -geometry.width / 2, geometry.cell_pitch,
         parameters.ages, parameters.lateral, np.array(parameters.noise), errors.depth_shift, errors.spread,
-        errors.jitter, errors.correlation, errors.length, results,
+        errors.jitter, layer_correlations(geometry.layer_depths_x0, errors.correlation, errors.length), results,
     )  # fmt: skip
     few = np.isnan(results[:, 13]) | (results[:, 13] == 0)
     _mark(quality, few, Quality.FEW_LAYERS)
@@ -168,6 +168,7 @@ def _through_layers(showers: Showers, method: str, calibration: Calibration) -> 
     clean, quality = _clean(showers)
     lines, maxima, _ = _start(clean)
     errors = parameters.methods[method]
+    correlations = layer_correlations(geometry.layer_depths_x0, errors.correlation, errors.length)
     n = len(showers)
     fitted: dict[View, tuple[FloatArray, FloatArray, FloatArray]] = {
         view: (np.empty((n, 2)), np.empty((n, 3)), np.empty(n)) for view in get_args(View)
@@ -176,10 +177,8 @@ def _through_layers(showers: Showers, method: str, calibration: Calibration) -> 
         measured = measure_layers(clean, lines, maxima, method, parameters)
         variances = errors.variances(measured.ages, parameters.ages, measured.variances)
         for view, result in fitted.items():
-            fit_lines(
-                geometry.layers(view), measured.depths, measured.positions, variances, geometry.layer_depths_x0,
-                errors.correlation, errors.length, *result,
-            )  # fmt: skip
+            layers = geometry.layers(view)
+            fit_lines(layers, measured.depths, measured.positions, variances, correlations, *result)
         x, y = fitted["x"][0], fitted["y"][0]
         inclination = np.minimum(np.arctan(np.hypot(x[:, 1], y[:, 1])), LARGEST_INCLINATION)
         lines = Tracks(x[:, 0], y[:, 0], inclination, np.arctan2(y[:, 1], x[:, 1]))

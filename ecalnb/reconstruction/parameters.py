@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +123,6 @@ class AxisParameters:
         return _load(packaged_or_path(name, FOLDER, "calibration of the shower axis"))
 
 
-@lru_cache(maxsize=8)
 def _load(path: Path) -> AxisParameters:
     content = read_toml(path)
     tables = ("version", "lateral", "noise", "methods", "origin")
