@@ -180,8 +180,9 @@ def method_rows(ax: Axes, table: pd.DataFrame, *, value: str = "rejection") -> N
         color, label = COLORS[number], f"{100 * float(str(efficiency)):g} %"
         ax.errorbar(middle[some], y[some], xerr=bars, fmt="o", ms=4, lw=1.3, color=color, label=label)
         ax.plot(low[limit], y[limit], ">", ms=5, color=color)
-    ax.set_xscale("log")
-    plain_numbers(ax.xaxis)
+    if value == "rejection":
+        ax.set_xscale("log")
+        plain_numbers(ax.xaxis)
     ax.set_yticks(range(len(methods)), [model_style(name.replace("_", " "))["label"] for name in methods])
     ax.tick_params(axis="y", which="minor", left=False, right=False)
     ax.set_ylim(len(methods) - 0.4, -0.6)
