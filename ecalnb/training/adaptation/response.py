@@ -1,7 +1,7 @@
 """Response matching: source showers made like those of the target, by a few corrections fitted on electrons.
 
 The corrections come before any network, so any model can be trained on the corrected showers: cells that are dead in
-the target read 0, showers are further developed and wider, layers have other gains, and there is more noise. Each has one
+the target read 0, showers are further developed and wider, layers have other gains, there is more noise. Each has one
 statistic of electrons that it moves and the others hardly do, and is fitted to it; the electrons of the source are
 weighted to the spectrum of those of the target.
 """
