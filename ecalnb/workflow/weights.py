@@ -46,6 +46,9 @@ LOOKED_AT = 2000
 LARGE = 100_000
 """Numbers of a tensor from which it is rounded: those of the first layers are few, and rounding them costs the most."""
 
+LARGE_FOR_TRACKS = 1000
+"""The same for numbers of the track, whose errors are much larger than what rounding moves them by."""
+
 
 _FACTS = ("dataset", "scale", "recipe", "seed")
 """Of a training, each of which a model may have of its own."""
@@ -193,11 +196,11 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
 
 def _rounded(run: TrainingRun, tensors: dict[str, torch.Tensor], store: Store) -> tuple[dict[str, torch.Tensor], float]:
     """Round large tensors to half precision, without the smallest of them while a prediction moves too much."""
+    tracks = is_for_tracks(run.path)
+    largest_change, allowed = (_largest_shift, LARGEST_SHIFT) if tracks else (_largest_change, LARGEST_CHANGE)
+    large = LARGE_FOR_TRACKS if tracks else LARGE
     names = sorted(
-        (name for name, tensor in tensors.items() if tensor.numel() >= LARGE), key=lambda name: tensors[name].numel()
-    )
-    largest_change, allowed = (
-        (_largest_shift, LARGEST_SHIFT) if is_for_tracks(run.path) else (_largest_change, LARGEST_CHANGE)
+        (name for name, tensor in tensors.items() if tensor.numel() >= large), key=lambda name: tensors[name].numel()
     )
     while names:
         half = {name: tensor.half() if name in names else tensor for name, tensor in tensors.items()}
