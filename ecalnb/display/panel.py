@@ -25,7 +25,7 @@ __all__ = ["Attribute", "EventPanel"]
 Attribute = Callable[[Showers], npt.ArrayLike]
 """Gives an attribution for each cell of one event, shape (n_layers, n_cells) or (1, n_layers, n_cells)."""
 
-_WAIT = 0.15  # s after the last step before the sheet is drawn, which takes longer than everything else
+_WAIT = 0.25  # s after the last step before the sheet is drawn, which takes longer than everything else
 
 
 class EventPanel:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import matplotlib.style as mpl_style
 import numpy as np
 import numpy.typing as npt
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import PlaceHolderLayoutEngine
 from matplotlib.ticker import MaxNLocator
@@ -39,8 +40,7 @@ _STYLE: dict[str, Any] = {
     "ytick.labelsize": 9,
     "axes.titlesize": 9,
 }
-_STYLE |= {"savefig.bbox": "standard"}  # and not "tight", which draws everything twice
-_STYLE |= {"xtick.minor.visible": False, "ytick.minor.visible": False}
+_STYLE |= {"xtick.minor.visible": False, "ytick.minor.visible": False, "axes.titley": 1.0}
 # Left, bottom, width and height of both views, the colour bar and both profiles. A layout that is worked out anew for
 # each event would take as long as everything else.
 _PLACES = (
@@ -183,5 +183,7 @@ def to_png(figure: Figure, dpi: float = 100) -> bytes:
     """Figure as the bytes of a PNG."""
     stream = io.BytesIO()
     with mpl_style.context([style(), _STYLE]):  # the fonts of formulas are those in force when they are drawn
-        figure.savefig(stream, format="png", dpi=dpi, metadata={"Software": None})
+        figure.set_dpi(dpi)
+        # Figure.savefig would draw it twice, first for a layout that is fixed here.
+        FigureCanvasAgg(figure).print_png(stream, metadata={"Software": None})
     return stream.getvalue()
