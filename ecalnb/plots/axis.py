@@ -175,7 +175,7 @@ def resolution_curve(
     """
     energy = np.geomspace(low, high, 200)
     a, b = (f"({getattr(fit, name):.3f} ± {fit.errors[name]:.3f})" for name in ("stochastic", "constant"))
-    text = rf"{label} {a} {unit}/$\sqrt{{E}}$ $\oplus$ {b} {unit}".strip()
+    text = rf"{label} {a} {unit} $E^{{-1/2}}$ $\oplus$ {b} {unit}".strip()
     return list(ax.plot(energy, fit(energy), label=text, **{"lw": 1.2, **style}))
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 from ..geometry import Tracks
 from ..reconstruction import AxisParameters, ShowerAxes, axis_residuals, reconstruct, true_axes
 from ..store import Store
-from .predict_tracks import load_track_predictor, predict_axes
+from .predict_tracks import predict_axes
+from .track_predictor import load_track_predictor
 
 __all__ = ["AxisSample", "axis_sample"]
 
