@@ -289,8 +289,8 @@ def independent_ratios(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataF
     """
     _check_bins(table, reference)
     ratio = table["resolution"] / reference["resolution"]
-    parts = (t["resolution_error"] / t["resolution"] for t in (table, reference))
-    result = table[["low", "high", "mean"]].assign(ratio=ratio, ratio_error=ratio * np.hypot(*parts))
+    first, second = (t["resolution_error"] / t["resolution"] for t in (table, reference))
+    result = table[["low", "high", "mean"]].assign(ratio=ratio, ratio_error=ratio * np.hypot(first, second))
     return result.assign(reason=[str(a or b) for a, b in zip(table["reason"], reference["reason"], strict=True)])
 
 
