@@ -165,6 +165,15 @@ def test_energy_dependence_is_measured_for_every_training(run: Run) -> None:
     assert together["value"] > 50
 
 
+def test_the_axis_of_geant4_electrons_is_known_better_than_by_a_line_through_the_energy(run: Run) -> None:
+    numbers = run.numbers("08_angular_resolution")
+    (low,) = find(numbers, r"^Geant4, shower_fit_3d: 68 % space angle, 5-7 GeV$").values()
+    (high,) = find(numbers, r"^Geant4, shower_fit_3d: 68 % space angle, 70-100 GeV$").values()
+    assert 0.2 < high < 0.8 < low < 2.3  # degrees; the plain line gives 1.1 and 2.6
+    positions = find(run.numbers("09_incident_position"), r"^[xy], Geant4, shower_fit_3d: sigma, 70-100 GeV$")
+    assert all(0.1 < value < 0.8 for value in positions.values())  # mm
+
+
 def test_a_second_run_has_nothing_to_do(run: Run) -> None:
     result = run.again()
     assert result.returncode == 0, result.stderr
