@@ -17,8 +17,8 @@ from matplotlib.colors import Normalize, to_hex
 
 from .._style import ENERGY_CMAP, source_text
 from ..geometry import Calorimeter, Tracks
+from ..reconstruction import reconstruct
 from ..showers import Showers
-from ..variables import shower_axis
 from .events import KEY
 from .scene import hit_bars
 from .scene3d import AXIS_COLORS, VIEW_COLORS
@@ -37,7 +37,8 @@ def axes_of(shower: Showers) -> dict[str, Tracks]:
         if f"{prefix}_x" in shower.table
     }
     clean = Showers(finite_image(shower)[None], shower.table, shower.geometry)
-    axes["reconstructed"] = shower_axis(clean)
+    fitted = reconstruct(clean, "shower_fit_3d")
+    axes["reconstructed"] = (fitted if fitted.good[0] else reconstruct(clean, "center_of_gravity")).tracks
     return {
         name: axis for name, axis in axes.items() if np.isfinite([axis.x, axis.y, axis.slope_x, axis.slope_y]).all()
     }
