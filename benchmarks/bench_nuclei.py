@@ -20,7 +20,7 @@ from ecalnb.nuclei.model import MODELS, train_model
 from ecalnb.nuclei.ntuples import read_nuclei, simulate_nuclei
 from ecalnb.nuclei.parameters import pick
 from ecalnb.nuclei.protocol import in_sample, mix
-from ecalnb.nuclei.simulate import Beam, simulate, simulate_blocks
+from ecalnb.nuclei.simulation import Beam, simulate, simulate_blocks
 
 AIM = 100_000  # events a second and core
 SPECIES = pick(["O", "F", "Ne", "Na", "Mg", "Si"])

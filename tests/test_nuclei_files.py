@@ -12,7 +12,7 @@ from ecalnb.nuclei.parameters import pick
 from ecalnb.nuclei.protocol import in_sample
 from ecalnb.nuclei.sample import NucleiSample, concatenate
 from ecalnb.nuclei.schema import load_nuclei_schema
-from ecalnb.nuclei.simulate import Beam, simulate
+from ecalnb.nuclei.simulation import Beam, simulate
 from ecalnb.rootio import RootError
 
 BEAM = Beam(pick(["O", "F", "Si"]))

@@ -19,7 +19,7 @@ from ecalnb.nuclei.protocol import Prior, in_sample, mix, tight_species
 from ecalnb.nuclei.sample import class_names
 from ecalnb.nuclei.schema import load_nuclei_schema
 from ecalnb.nuclei.search import search
-from ecalnb.nuclei.simulate import Beam, simulate
+from ecalnb.nuclei.simulation import Beam, simulate
 from ecalnb.nuclei.studies import fit_l1, looks_like, matched_charge
 from ecalnb.nuclei.systematics import correction_systematics
 from ecalnb.nuclei.training import natural_prior

@@ -10,7 +10,7 @@ from ecalnb.nuclei import cross_sections, straggling
 from ecalnb.nuclei.abundances import natural_fluxes, natural_weights
 from ecalnb.nuclei.parameters import DOMAINS, SPECIES, Nucleus, nucleus, parameters, pick, varied
 from ecalnb.nuclei.sample import NucleiSample
-from ecalnb.nuclei.simulate import BLOCK, Beam, simulate
+from ecalnb.nuclei.simulation import BLOCK, Beam, simulate
 from ecalnb.nuclei.studies import charge_resolutions
 from ecalnb.nuclei.systematics import thicker
 

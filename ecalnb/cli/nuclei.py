@@ -70,7 +70,7 @@ def simulate(
         ecalnb nuclei simulate -n 1000000 --abundance natural --domain flight -o flight.root
     """
     from ..nuclei.ntuples import simulate_nuclei
-    from ..nuclei.simulate import Beam
+    from ..nuclei.simulation import Beam
 
     try:
         low, high = (float(part) for part in rigidity.split(":"))

@@ -16,7 +16,7 @@ from .ntuples import read_nuclei
 from .protocol import Prior
 from .sample import CLASSES, NucleiSample
 from .selections import Hypercube, efficiency_and_purity, signal_of, threshold_at, tune_hypercube
-from .simulate import Beam, simulate
+from .simulation import Beam, simulate
 
 __all__ = ["ModelCut", "both_domains", "equal_efficiency", "loss_table", "species_table"]
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ..rootio import RootError, Tree, file_id, find_files, open_tree, write_tree
 from .sample import NucleiSample, concatenate
 from .schema import NucleiSchema, Variable, load_nuclei_schema
-from .simulate import simulate_blocks
+from .simulation import simulate_blocks
 
 __all__ = ["iterate_nuclei", "read_nuclei", "simulate_nuclei", "write_nuclei"]
 
@@ -57,7 +57,10 @@ def write_nuclei(
 def simulate_nuclei(
     path: str | Path, n: int, *, schema: str | Path = "default", overwrite: bool = False, **settings: Any
 ) -> int:
-    """Simulate events into a file; settings as of :func:`ecalnb.nuclei.simulate_blocks`. Memory is that of a block."""
+    """Simulate events into a file, in the memory of one block.
+
+    Settings are those of :func:`ecalnb.nuclei.simulate_blocks`.
+    """
     notes = {"simulation": f"ecalnb nuclei: {n} events, {settings}"}
     return write_nuclei(path, simulate_blocks(n, **settings), schema=schema, notes=notes, overwrite=overwrite)
 

@@ -12,7 +12,7 @@ from .abundances import natural_weights
 from .parameters import DOMAINS, Nucleus, Parameters, parameters, varied
 from .sample import NucleiSample
 from .selections import signal_of
-from .simulate import Beam, simulate
+from .simulation import Beam, simulate
 
 __all__ = ["correction_systematics", "thicker"]
 
