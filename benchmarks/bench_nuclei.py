@@ -12,6 +12,7 @@ import resource
 import sys
 import tempfile
 import time
+from importlib import import_module
 from pathlib import Path
 
 os.environ.setdefault("NUMBA_NUM_THREADS", "1")
@@ -49,6 +50,7 @@ def main() -> None:
         begin = time.process_time()
         read_nuclei(path)
         timed("reading a ROOT file", 100_000, begin)
+    import_module("ecalnb.nuclei.network_training")  # torch takes seconds
     for kind, n in [*((kind, 30_000) for kind in MODELS), *([("xgboost", events)] if events else [])]:
         sample = simulate(n, Beam(SPECIES))
         train, validation, test = (in_sample(sample, name) for name in ("train", "validation", "test"))
