@@ -119,9 +119,10 @@ def notebook(chromium: Any, lab: str) -> Iterator[Watched]:
     page = watched.page
     page.goto(lab)
     page.wait_for_selector(".jp-Notebook .jp-CodeCell .cm-content")
-    page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached")
-    page.evaluate("() => window.jupyterapp.commands.execute('application:toggle-left-area')")
-    page.evaluate("() => window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    # Run before the kernel is there, JupyterLab asks which one it is to be.
+    page.evaluate("async () => { await window.jupyterapp.shell.currentWidget.sessionContext.ready; }")
+    page.evaluate("() => { window.jupyterapp.commands.execute('application:toggle-left-area'); }")
+    page.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-all-cells'); }")
     failed = page.locator(".jp-RenderedText[data-mime-type='application/vnd.jupyter.error'], .jp-OutputArea-error")
     last = page.locator(".jp-CodeCell .jp-InputPrompt").last
     for _ in range(PATIENCE // 500):
@@ -192,6 +193,7 @@ def colored(picture: np.ndarray) -> np.ndarray:
     """Pixels of bars, points and lines: those with a colour, without the arrows in the corner."""
     mask = np.ptp(picture, axis=2) > 40
     mask[int(0.7 * mask.shape[0]) :, int(0.8 * mask.shape[1]) :] = False
+    mask[:, : int(0.25 * mask.shape[1])] = False  # labels, whose letters have coloured edges
     return mask
 
 

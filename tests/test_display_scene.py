@@ -115,7 +115,7 @@ def test_a_camera_sees_the_whole_calorimeter(name):
     forward = (target - position) / np.linalg.norm(target - position)
     right = np.cross(forward, up) / np.linalg.norm(np.cross(forward, up))
     corners = np.array([[x, y, z] for x in (-324, 324) for y in (-324, 324) for z in (0, -AMS.thickness)]) - position
-    opening = np.tan(np.radians(scene.field_of_view(name) / 2))
+    opening = np.tan(np.radians(scene.FIELD_OF_VIEW / 2))
     depth = corners @ forward
     assert (abs(corners @ np.cross(right, forward)) < opening * depth).all()
     assert (abs(corners @ right) < aspect * opening * depth).all()

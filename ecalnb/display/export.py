@@ -14,7 +14,7 @@ from pathlib import Path
 
 from .._atomic import replacing
 from ..showers import Showers
-from .scene import CAMERAS, camera, field_of_view
+from .scene import CAMERAS, camera
 from .scene3d import Scene
 from .sheet import draw_sheet, to_png
 from .summary import axes_of, cell_table, finite_image, legend_html, summary, summary_html, table_html
@@ -44,8 +44,7 @@ const cameras = %s;
 for (const button of document.querySelectorAll('button[data-camera]')) {
   button.addEventListener('click', () => {
     const scene = document.querySelector('iframe').contentWindow.ecalnbScene;
-    const chosen = cameras[button.dataset.camera];
-    if (scene) { scene.setCameraFOV(chosen.fov); scene.setCamera(chosen.position); scene.render(); }
+    if (scene) { scene.setCamera(cameras[button.dataset.camera]); scene.render(); }
   });
 }
 """
@@ -83,7 +82,7 @@ def page(shower: Showers, *, row: int | None = None, threshold: float = 0.002, e
     lines = summary(shower, row=row, extra=extra)
     name = html.escape(", ".join(text for text in (_TITLE, lines.get("event"), lines.get("label")) if text))
     sheet = base64.b64encode(to_png(draw_sheet(shower))).decode()
-    cameras = {view: {"position": camera(view, geometry), "fov": field_of_view(view)} for view in CAMERAS}
+    cameras = {view: camera(view, geometry) for view in CAMERAS}
     buttons = " ".join(f"<button type='button' data-camera='{view}'>{view}</button>" for view in CAMERAS)
     words = html.escape("; ".join(f"{key}: {text}" for key, text in lines.items()), quote=True)
     cells = cell_table(shower)

@@ -14,8 +14,19 @@ import numpy.typing as npt
 
 from ..geometry import Calorimeter, Tracks
 
-__all__ = ["CAMERAS", "Bars", "Points", "all_bars", "axis_line", "box_mesh", "camera", "crossings", "hit_bars"]
-__all__ += ["field_of_view", "outline"]
+__all__ = [
+    "CAMERAS",
+    "FIELD_OF_VIEW",
+    "Bars",
+    "Points",
+    "all_bars",
+    "axis_line",
+    "box_mesh",
+    "camera",
+    "crossings",
+    "hit_bars",
+]
+__all__ += ["outline"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -27,6 +38,12 @@ _VIEWS = {
     "XZ": ((0, -1, 0), (0, 0, 1), (1.25, 0.5), 0.5),
     "YZ": ((1, 0, 0), (0, 0, 1), (1.25, 0.5), 0.5),
 }
+
+FIELD_OF_VIEW = 12.0
+"""Opening angle of the cameras, degrees: parallel lines are nearly parallel in the picture.
+
+One for all of them: when k3d is told another, it forgets where the camera was to go.
+"""
 
 CAMERAS = tuple(_VIEWS)
 """Directions that a shower can be looked at from; see :func:`camera`."""
@@ -290,21 +307,12 @@ def camera(name: str, geometry: Calorimeter, aspect: float = 1.3) -> list[float]
     ValueError
         If there is no such camera.
     """
-    direction, up, size, near = _VIEWS[_known(name)]
+    if name not in _VIEWS:
+        raise ValueError(f"camera {name!r} is not one of {', '.join(CAMERAS)}")
+    direction, up, size, near = _VIEWS[name]
     towards = np.array(direction) / np.linalg.norm(direction)
     width, height = size[0] * geometry.width, size[1] * geometry.width
     half = max(width / aspect, height) / 2
     target = np.array([0.0, 0.0, -geometry.thickness / 2])
-    distance = near * geometry.width + half / np.tan(np.radians(field_of_view(name) / 2))
+    distance = near * geometry.width + half / np.tan(np.radians(FIELD_OF_VIEW / 2))
     return [float(value) for value in (*(target + towards * distance), *target, *up)]
-
-
-def field_of_view(name: str) -> float:
-    """Give the opening angle of a camera, degrees: small where lines are to look parallel, as in the projections."""
-    return 25.0 if _known(name) == "perspective" else 6.0
-
-
-def _known(name: str) -> str:
-    if name not in _VIEWS:
-        raise ValueError(f"camera {name!r} is not one of {', '.join(CAMERAS)}")
-    return name

@@ -115,7 +115,7 @@ class Scene:
             grid_auto_fit=False,
             grid=(-side, -side, -geometry.thickness - 60, side, side, 60),
             menu_visibility=False,
-            camera_fov=scene.field_of_view("perspective"),
+            camera_fov=scene.FIELD_OF_VIEW,
             colorbar_object_id=0,
             axes_helper=1.0,
             antialias=1,  # more, and a logarithmic depth, cost computers without a graphics card several times as much
@@ -205,10 +205,7 @@ class Scene:
 
     def look(self, name: str) -> None:
         """Place the camera; see :func:`ecalnb.display.scene.camera`."""
-        position = scene.camera(name, self.geometry)
-        with self.plot.hold_sync():
-            self.plot.camera_fov = scene.field_of_view(name)
-            self.plot.camera = position
+        self.plot.camera = scene.camera(name, self.geometry)
 
     def mark(self, layer: int, cell: int) -> None:
         """Draw a frame around a cell."""
