@@ -282,8 +282,10 @@ class Scene:
 
 
 def _chosen(parts: npt.NDArray[np.uint32], number: npt.NDArray[np.intp]) -> npt.NDArray[np.uint32]:
-    """Triangles or edges of some bars; those of the first where there is none, which k3d needs and does not show."""
-    return np.ascontiguousarray(parts[number if len(number) else [0]].reshape(-1, parts.shape[-1]))
+    """Triangles or edges of some bars; where there is none, one without extent, because k3d needs one."""
+    if not len(number):
+        return np.zeros((1, parts.shape[-1]), dtype=np.uint32)
+    return np.ascontiguousarray(parts[number].reshape(-1, parts.shape[-1]))
 
 
 def _segments(k3d: Any, vertices: npt.NDArray[np.float32], ends: npt.NDArray[np.uint32], **options: Any) -> Any:
