@@ -353,3 +353,15 @@ def test_the_packaged_series_is_described() -> None:
     for book in series:
         for needed in book.inputs:
             assert needed.startswith("stores/") or needed in known, f"{book.name} needs {needed}, which nothing makes"
+
+
+def test_several_notebooks_are_forced_to_run_again(tmp_path: Path) -> None:
+    folder, output = tmp_path / "notebooks", tmp_path / "output"
+    for name in ("01_one", "02_two"):
+        notebook(folder, name, "write(pid=os.getpid())")
+    targets = ["metrics/01_one.json", "metrics/02_two.json"]
+    assert workflow.execute(targets, output, notebooks=folder, cores=2).succeeded
+    before = [metrics(output, name)["pid"] for name in ("01_one", "02_two")]
+    assert workflow.execute(targets, output, notebooks=folder, cores=2, force=["01_one", "02_two"]).succeeded
+    after = [metrics(output, name)["pid"] for name in ("01_one", "02_two")]
+    assert set(before).isdisjoint(after)

@@ -55,7 +55,7 @@ class SimpleCNN(nn.Module):
         size = tuple(((side - 2) // 2 - 2) // 2 - 2 for side in img_size)
         if min(size) < 1:
             raise ModelError(
-                f"images of {img_size[0]} x {img_size[1]} cells are too small for ecal_simple_cnn; expected at least 18 x 18"
+                f"images of {img_size[0]} x {img_size[1]} cells are too small for ecal_simple_cnn (18 x 18)"
             )
         first, second, third = channels
         self.num_classes = num_classes

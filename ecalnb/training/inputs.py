@@ -167,9 +167,9 @@ class TrackWindowInputs(CellInputs):
     The physics-based input of R. Hashmani, E. Akbaş and M. B. Demirköz (section 5.1): the tracker's track is followed
     through the calorimeter; of each layer the cell that holds it and ten on either side are taken, and those beyond the
     side are 0. The second channel is the distance from the front face to the middle of the layer along the track, depth
-    over abs(cos theta), the same in all cells of a layer. Its unit is the depth of the calorimeter (17 radiation lengths),
-    so that it runs from 0 to about 1. Shares of the energy (`normalisation` ``fraction``) are those of the whole
-    calorimeter.
+    over abs(cos theta), the same in all cells of a layer. Its unit is the depth of the calorimeter (17 radiation
+    lengths), so that it runs from 0 to about 1. Shares of the energy (`normalisation` ``fraction``) are those of the
+    whole calorimeter.
     """
 
     name = "track_window"

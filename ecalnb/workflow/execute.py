@@ -126,7 +126,7 @@ def execute(
         # A new copy of a small file with the same bytes is not a change; neither is a new copy of the packaged sample.
         command += ["--max-checksum-file-size=64MB"]
         command += ["--dry-run"] if dry_run else []
-        command += [f"--forcerun={','.join(force)}"] if (force := list(force)) else []
+        command += ["--forcerun", *force] if (force := list(force)) else []
         # Quoted, so that Snakemake takes no folder or seed for something else than text; it knows no \u escapes.
         quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in config.items()}
         command += [*options, "--config", *(f"{key}={value}" for key, value in quoted.items())]
