@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import uproot
 
+from ecalnb.nuclei.comparison import both_domains
 from ecalnb.nuclei.ntuples import iterate_nuclei, read_nuclei, simulate_nuclei, write_nuclei
 from ecalnb.nuclei.parameters import pick
 from ecalnb.nuclei.protocol import in_sample
@@ -91,6 +92,18 @@ def written(events, path, **changes):
         file.mktree("nuclei", {name: (values.dtype, values.shape[1:]) for name, values in kept.items()})
         file["nuclei"].extend(kept)
     return path
+
+
+def test_both_domains_come_from_a_folder(events, tmp_path):
+    blind = replace(events[:300], charge=None, place=None, rigidity=None)
+    write_nuclei(tmp_path / "mc_1.root", [events[:1200]])
+    write_nuclei(tmp_path / "mc_2.root", [events[1200:]])
+    write_nuclei(tmp_path / "flight.root", [blind])
+    mc, flight = both_domains(BEAM, 10, data_dir=tmp_path)
+    assert (len(mc), len(flight)) == (2000, 300)
+    assert len(np.unique(mc.keys, axis=0)) == 2000
+    np.testing.assert_array_equal(mc.charge, events.charge)
+    assert flight.charge is None
 
 
 def test_missing_variables_are_named(events, tmp_path, caplog):
