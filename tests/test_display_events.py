@@ -158,10 +158,11 @@ class Million:
 
 def test_of_a_million_events_only_the_columns_asked_for_are_read(showers, tmp_path, monkeypatch):
     from ecalnb.display import events as module
+    from ecalnb.display.sources import InStore
 
     store = Million(from_showers(showers, tmp_path / "store"))
     store.shards = (type("Shard", (), {"n_events": 1_000_000, "sources": ({"kind": "mc"},)})(),)
-    monkeypatch.setattr(module, "_open", module._InStore)
+    monkeypatch.setattr(module, "open_source", InStore)
     events = EventList(Events(store), 500_000)
     assert store.read == []
     events.choose("en3d > 999_000", "momentum")

@@ -19,11 +19,12 @@ import pandas as pd
 
 from . import controls
 from .annotations import KeptEvents
-from .events import KEY, EventList, Events, SourceLike, open_events
+from .events import KEY, EventList, Events, open_events
 from .keys import make_keys
 from .panel import Attribute, EventPanel
 from .scene3d import Shown, require
 from .sheet import draw_sheet, to_png
+from .sources import SourceLike
 
 __all__ = ["EventDisplay", "is_live"]
 
