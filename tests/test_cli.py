@@ -241,7 +241,7 @@ def test_train_and_predict(files: dict[str, Path], tmp_path: Path, capsys: Captu
 
 
 def test_a_notebook_that_does_not_exist_is_named(capsys: Capture) -> None:
-    assert "there is no notebook '77'; the series is 01_" in fails(capsys, "run", "77")
+    assert "there is no notebook '77'; the series is 00_" in fails(capsys, "run", "77")
 
 
 def test_an_interrupt_is_code_130(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:

@@ -304,6 +304,7 @@ def test_bad_input_on_the_command_line_is_one_sentence(sample, tmp_path, capsys,
     assert main(["display", str(store.path), *words]) in (1, 2)
     error = capsys.readouterr().err
     assert said in error
+    assert "not expected" not in error
     assert len(error.strip().splitlines()) == 1
 
 

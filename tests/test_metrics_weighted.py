@@ -29,7 +29,9 @@ from ecalnb.metrics import (
     rejection_factors,
     rejection_in_bins,
     reliability,
+    residuals_in_bins,
     resolution_in_bins,
+    resolution_ratios,
     roc_auc,
     score_profile,
 )
@@ -132,6 +134,14 @@ def resolutions(e: Sample, p: Sample) -> list[float]:  # noqa: ARG001
     return [v for table in tables for v in (*table["resolution"], *table["bias"], *table["energy"] / 10)]
 
 
+def residuals(e: Sample, p: Sample) -> list[float]:  # noqa: ARG001
+    off, options = e[0] - 1.2 - 0.35 * e[1], {"weights": e[2], "n_bootstrap": 2}
+    tables = (residuals_in_bins(e[1], off, [1, 5, 10], width=width, **options) for width in ("core", "containment"))
+    other = {"one": off * (0.5 + 0.1 * e[1]), "all": off}
+    ratios = resolution_ratios(e[1], other, "all", [1, 10], **options)
+    return [*(v for table in tables for v in (*table["resolution"], *table["mean"] / 10)), *ratios["ratio"]]
+
+
 def shares(e: Sample, p: Sample) -> list[float]:
     rng = np.random.default_rng(len(e[0]))
     signal, background = rng.random(len(e[0])) < 0.5, rng.random(len(p[0])) < 0.5
@@ -154,7 +164,7 @@ def calibration(e: Sample, p: Sample) -> list[float]:
 
 METRICS: list[Callable[[Sample, Sample], list[float]]] = [
     area, rejections, binned_rejections, factors, ensemble, against_events, profile, correlation, spread, core,
-    quantiles, resolutions, shares,
+    quantiles, resolutions, residuals, shares,
     calibration,
 ]  # fmt: skip
 
@@ -179,8 +189,9 @@ def test_weighted_events_are_events_of_that_spectrum(metric: Callable[[Sample, S
 
 
 def test_no_metric_is_forgotten() -> None:
-    # Bins and counts are not events, and tables of a MatchedSample, or of scores, take their weights.
-    others = {"clopper_pearson", "effective_counts", "fit_energy_resolution", "merge_bins"}
+    # Bins, counts and directions are not events, and tables of a MatchedSample, or of scores, take their weights.
+    others = {"clopper_pearson", "effective_counts", "fit_energy_resolution", "merge_bins", "space_angles"}
+    others |= {"independent_ratios", "without_reference"}
     others |= {"efficiency_against_energy", "energy_dependence", "rejection_by_method", "rejection_table"}
     public = {name: getattr(metrics, name) for name in metrics.__all__}
     functions = {name: value for name, value in public.items() if inspect.isfunction(value)}

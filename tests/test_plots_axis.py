@@ -49,7 +49,7 @@ def test_biases_of_a_bounded_variable_are_on_a_linear_axis(ax: Axes, events) -> 
     plots.bias_points(ax, table, label="3D fit", shift=1)
     points = ax.containers[0].lines[0]
     assert points.get_ydata() == pytest.approx(table["bias"])
-    assert points.get_xdata() == pytest.approx([-7.5 - 0.12 * 15, 10 - 0.12 * 20])
+    assert points.get_xdata() == pytest.approx([-7.5 - 0.06 * 15, 10 - 0.06 * 20])
     assert ax.get_xscale() == "linear"
 
 

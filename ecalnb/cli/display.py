@@ -45,7 +45,10 @@ def display(
     if where or sort:
         found.choose(where, sort)
     if event is not None:
-        found.jump(event)
+        try:
+            found.jump(event)
+        except IndexError as error:
+            raise typer.BadParameter(str(error)) from None
     shower = events.shower(found.row)
     extra = (*events.scores, *([sort] if sort else []))
     if png is not None:

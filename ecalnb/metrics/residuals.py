@@ -21,7 +21,7 @@ import pandas as pd
 
 from ..intervals import FloatArray, check_level
 from ._bins import bin_numbers, check_edges
-from .scores import check_numbers
+from .scores import check_numbers, check_weights
 from .width import FEWEST_FOR_CORE, gaussian_core
 
 __all__ = [
@@ -93,6 +93,7 @@ def residuals_in_bins(
     residuals: npt.ArrayLike,
     edges: npt.ArrayLike,
     *,
+    weights: npt.ArrayLike | None = None,
     width: Width = "core",
     min_count: int = 50,
     n_bootstrap: int = 200,
@@ -108,6 +109,8 @@ def residuals_in_bins(
         Reconstructed minus true, or a space angle; NaN for an event without a reconstruction.
     edges : array_like, shape (bins + 1,)
         Edges of the bins, rising; the upper edge belongs to the next bin, and to the last bin itself.
+    weights : array_like, shape (n,), optional
+        Weights of the events; all equal unless given. Counts are of events.
     width : {"core", "containment"}
         Gaussian core with a window of two sigma, or the size that 68 % of the residuals do not exceed.
     min_count : int
@@ -132,18 +135,19 @@ def residuals_in_bins(
     if min_count < FEWEST_FOR_CORE:
         raise ValueError(f"min_count is {min_count!r}; expected at least {FEWEST_FOR_CORE} events a bin")
     where, values = check_numbers(variable, "values of the variable").astype(float), _same(residuals, variable)
+    own = None if weights is None else check_weights(weights, "events", len(where))
     checked = check_edges(edges)
     bins, known = bin_numbers(where, checked), np.isfinite(values)
     generator = np.random.default_rng(seed)
     rows = []
     for number in range(len(checked) - 1):
         inside = bins == number
-        sample = values[inside & known]
+        sample, its_weights = values[inside & known], None if own is None else own[inside & known]
         row: dict[str, object] = {
             **dict.fromkeys(RESIDUAL_COLUMNS, np.nan),
             "low": checked[number],
             "high": checked[number + 1],
-            "mean": where[inside & known].mean() if len(sample) else np.nan,
+            "mean": np.average(where[inside & known], weights=its_weights) if len(sample) else np.nan,
             "n": len(sample),
             "n_undefined": np.count_nonzero(inside & ~known),
             "reason": "",
@@ -152,7 +156,8 @@ def residuals_in_bins(
             row["reason"] = f"{len(sample)} events, fewer than {min_count}"
         else:
             try:
-                row |= _core(sample) if width == "core" else _contained(sample, n_bootstrap, generator)
+                core = width == "core"
+                row |= _core(sample, its_weights) if core else _contained(sample, its_weights, n_bootstrap, generator)
             except ValueError as error:
                 row["reason"] = str(error)
         if row["reason"]:
@@ -168,8 +173,8 @@ def _same(residuals: npt.ArrayLike, variable: npt.ArrayLike) -> FloatArray:
     return values
 
 
-def _core(sample: FloatArray) -> dict[str, float]:
-    core = gaussian_core(sample)
+def _core(sample: FloatArray, weights: FloatArray | None) -> dict[str, float]:
+    core = gaussian_core(sample, weights)
     return {
         "bias": core.mean,
         "bias_error": core.mean_error,
@@ -180,15 +185,28 @@ def _core(sample: FloatArray) -> dict[str, float]:
     }
 
 
-def _contained(sample: FloatArray, n_bootstrap: int, generator: np.random.Generator) -> dict[str, float]:
-    drawn = sample[generator.integers(0, len(sample), (n_bootstrap, len(sample)))]
+def _contained(
+    sample: FloatArray, weights: FloatArray | None, n_bootstrap: int, generator: np.random.Generator
+) -> dict[str, float]:
+    def measure(chosen: slice | npt.NDArray[np.int64]) -> tuple[float, float]:
+        w = None if weights is None else weights[chosen]
+        return _quantile(sample[chosen], 0.5, w), _quantile(abs(sample[chosen]), CONTAINED, w)
+
+    drawn = [measure(chosen) for chosen in generator.integers(0, len(sample), (n_bootstrap, len(sample)))]
+    (bias, size), (bias_error, size_error) = measure(slice(None)), np.std(drawn, axis=0, ddof=1)
     return {
-        "bias": float(np.median(sample)),
-        "bias_error": float(np.median(drawn, axis=1).std(ddof=1)),
-        "resolution": float(np.quantile(abs(sample), CONTAINED)),
-        "resolution_error": float(np.quantile(abs(drawn), CONTAINED, axis=1).std(ddof=1)),
+        "bias": bias,
+        "bias_error": float(bias_error),
+        "resolution": size,
+        "resolution_error": float(size_error),
         "fraction": CONTAINED,
     }
+
+
+def _quantile(values: FloatArray, level: float, weights: FloatArray | None) -> float:
+    if weights is None:
+        return float(np.quantile(values, level))
+    return float(np.quantile(values, level, weights=weights, method="inverted_cdf"))
 
 
 def resolution_ratios(
@@ -197,6 +215,7 @@ def resolution_ratios(
     reference: str,
     edges: npt.ArrayLike,
     *,
+    weights: npt.ArrayLike | None = None,
     level: float = CONTAINED,
     min_count: int = 50,
     n_bootstrap: int = 400,
@@ -210,7 +229,7 @@ def resolution_ratios(
 
     Parameters
     ----------
-    variable, edges, min_count
+    variable, edges, weights, min_count
         As of `residuals_in_bins`.
     residuals : mapping of str to array_like, shape (n,)
         Residuals of each method; NaN for an event without a reconstruction.
@@ -239,6 +258,7 @@ def resolution_ratios(
         raise ValueError(f"no residuals are named {reference!r}; expected one of {', '.join(residuals)}")
     where = check_numbers(variable, "values of the variable").astype(float)
     sizes = {name: abs(_same(values, variable)) for name, values in residuals.items()}
+    own = None if weights is None else check_weights(weights, "events", len(where))
     checked = check_edges(edges)
     bins, generator = bin_numbers(where, checked), np.random.default_rng(seed)
     rows = []
@@ -254,19 +274,33 @@ def resolution_ratios(
                 **dict.fromkeys(RATIO_COLUMNS, np.nan),
                 "low": checked[number],
                 "high": checked[number + 1],
-                "mean": where[chosen].mean() if len(chosen) else np.nan,
+                "mean": np.average(where[chosen], weights=None if own is None else own[chosen])
+                if len(chosen)
+                else np.nan,
                 "n": len(chosen),
                 "n_missing": np.count_nonzero(inside & ~known),
                 "reason": "" if len(chosen) >= min_count else f"{len(chosen)} events, fewer than {min_count}",
             }
             if not row["reason"]:
-                pair = np.stack([sizes[name][chosen], sizes[reference][chosen]])
-                above, below = np.quantile(pair, level, axis=1)
-                drawn = pair[:, generator.integers(0, len(chosen), (n_bootstrap, len(chosen)))]
-                replicas = np.quantile(drawn, level, axis=2)
-                row |= {"ratio": above / below, "ratio_error": (replicas[0] / replicas[1]).std(ddof=1)}
+                pair = sizes[name][chosen], sizes[reference][chosen]
+                its_weights = None if own is None else own[chosen]
+                drawn = generator.integers(0, len(chosen), (n_bootstrap, len(chosen)))
+                replicas = [_ratio(*pair, level, its_weights, rows_drawn) for rows_drawn in drawn]
+                row |= {"ratio": _ratio(*pair, level, its_weights), "ratio_error": np.std(replicas, ddof=1)}
             rows.append(row)
     return pd.DataFrame(rows, columns=["name", *RATIO_COLUMNS])
+
+
+def _ratio(
+    above: FloatArray,
+    below: FloatArray,
+    level: float,
+    weights: FloatArray | None,
+    chosen: slice | npt.NDArray[np.int64] = slice(None),
+) -> float:
+    """Containment of one over that of the other, of some of their events."""
+    own = None if weights is None else weights[chosen]
+    return _quantile(above[chosen], level, own) / _quantile(below[chosen], level, own)
 
 
 def independent_ratios(table: pd.DataFrame, reference: pd.DataFrame) -> pd.DataFrame:

@@ -81,9 +81,7 @@ def track_depths_x0(showers: Showers) -> FloatArray:
     return showers.geometry.layer_depths_x0 / np.cos(showers.tracks.inclination)[:, None]
 
 
-def fit_gamma_profiles(
-    showers: Showers, axis: Tracks | None = None, *, rate: float | None = AMS_RATE
-) -> GammaProfiles:
+def fit_gamma_profiles(showers: Showers, axis: Tracks | None = None, *, rate: float | None = AMS_RATE) -> GammaProfiles:
     """Fit a gamma distribution to the layer energies of each event; about 100,000 events a second.
 
     Parameters
