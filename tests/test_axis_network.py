@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from ecalnb import models
 from ecalnb.cli import app
 from ecalnb.geometry import AMS, Tracks
+from ecalnb.metrics import space_angles
 from ecalnb.models import ModelError
 from ecalnb.reconstruction import Quality, ShowerAxes
 from ecalnb.showers import Showers
@@ -39,7 +40,6 @@ from ecalnb.training import (
 )
 from ecalnb.training.augment import make_augmentation
 from ecalnb.training.regression import fitted_resolution
-from ecalnb.training.targets import space_angle
 from ecalnb.variables import shower_axis
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -223,9 +223,10 @@ def test_space_angle_is_that_between_the_directions(seed: int) -> None:
         )
         for t in (a, b)
     ]
-    slopes = [np.stack([t.slope_x, t.slope_y], axis=1) for t in (a, b)]
     np.testing.assert_allclose(
-        space_angle(*slopes), np.arccos(np.clip((directions[0] * directions[1]).sum(axis=0), -1, 1)), atol=1e-7
+        space_angles(a.slope_x, a.slope_y, b.slope_x, b.slope_y),
+        np.arccos(np.clip((directions[0] * directions[1]).sum(axis=0), -1, 1)),
+        atol=1e-7,
     )
 
 
@@ -350,7 +351,7 @@ def test_training_measures_the_axis_and_leaves_everything(run: TrainingRun, stor
     rows = data.rows["validation"]
     true = Tracks.from_table(showers.table.iloc[rows], "true")
     assert np.quantile(abs(axes.x0 - true.x), 0.68) == pytest.approx(best["val_x_68"], rel=1e-4)
-    angle = space_angle(*(np.stack([a.slope_x, a.slope_y], axis=1) for a in (axes, true)))
+    angle = space_angles(axes.slope_x, axes.slope_y, true.slope_x, true.slope_y)
     assert np.degrees(np.quantile(angle, 0.68)) == pytest.approx(best["val_space_angle_68"], rel=1e-4)
 
 

@@ -17,11 +17,11 @@ import torch
 
 from .._toml import near
 from ..geometry import AMS, Calorimeter, Tracks, View
-from ..metrics import rejection_curve, roc_auc
+from ..metrics import rejection_curve, roc_auc, space_angles
 from .errors import TrainingError
 
 __all__ = ["AxisTarget", "ClassTarget", "PositionTarget", "Target", "ThetaTarget", "TrackTarget", "list_targets"]
-__all__ += ["make_target", "monitors", "space_angle"]
+__all__ += ["make_target", "monitors"]
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -209,19 +209,11 @@ class AxisTarget(TrackTarget):
     def _resolutions(self, found: FloatArray, true: FloatArray) -> dict[str, FloatArray]:
         inclination = [np.arctan(np.hypot(axis[:, 2], axis[:, 3])) for axis in (found, true)]
         return {
-            "val_space_angle_68": np.degrees(space_angle(found[:, 2:], true[:, 2:])),
+            "val_space_angle_68": np.degrees(space_angles(*found[:, 2:].T, *true[:, 2:].T)),
             "val_inclination_68": np.degrees(inclination[0] - inclination[1]),
             "val_x_68": found[:, 0] - true[:, 0],
             "val_y_68": found[:, 1] - true[:, 1],
         }
-
-
-def space_angle(slopes: FloatArray, others: FloatArray) -> FloatArray:
-    """Angle between directions given by their slopes (n, 2), rad, (n,)."""
-    (ax, ay), (bx, by) = slopes.T, others.T
-    # |a x b| and a . b of (slope x, slope y, 1): exact for small angles, where the arc cosine is not.
-    cross = np.sqrt((ay - by) ** 2 + (bx - ax) ** 2 + (ax * by - ay * bx) ** 2)
-    return np.arctan2(cross, ax * bx + ay * by + 1)
 
 
 _TARGETS: dict[str, type[TrackTarget]] = {target.name: target for target in (ThetaTarget, PositionTarget, AxisTarget)}
