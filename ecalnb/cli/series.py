@@ -22,6 +22,12 @@ class Scale(StrEnum):
     paper = "paper"
 
 
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(metavar="NAME|FOLDER", help="Submit the jobs to a cluster: slurm, htcondor, or a profile's folder."),
+]
+
+
 def run(
     notebooks: Annotated[
         list[str] | None, typer.Argument(metavar="[NN]...", help="Notebooks by number, e.g. 01 04; all unless told.")
@@ -45,6 +51,7 @@ def run(
         bool, typer.Option("--force", help="Run the notebooks again although nothing has changed.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Only say what would be done.")] = False,
+    cluster_profile: ProfileOption = None,
     snakemake: Annotated[
         str, typer.Option(metavar="'OPTIONS'", help="More options for Snakemake, e.g. '--executor slurm --jobs 20'.")
     ] = "",
@@ -76,6 +83,7 @@ def run(
         cores=cores,
         force=[book.name for book in chosen] if force else [],
         dry_run=dry_run,
+        profile=cluster_profile,
         options=options,
         waiting=lambda sentence: typer.echo(sentence, err=True),
     )
@@ -94,11 +102,11 @@ def run(
 
 def _report(outcome: Outcome, chosen: list[str]) -> None:
     """Say what was done, and where it is."""
+    from ..workflow import shown_in
+
     output = outcome.output_dir
     for name, reason in outcome.failed.items():
-        copy = output / "notebooks" / f"{name}.ipynb"
-        typer.echo(f"{name} failed: {reason}", err=True)
-        typer.echo(f"  {copy if copy.exists() else output / 'logs'}", err=True)
+        typer.echo(f"{name} failed: {reason} (see {shown_in(outcome, name)})", err=True)
     if outcome.succeeded and not outcome.finished:
         typer.echo("everything is up to date")
     elif not outcome.succeeded:
@@ -125,16 +133,22 @@ def make(
     data_dir: Annotated[
         Path | None, typer.Option(help="Folder with your own ROOT files and a datasets.toml; else the packaged ones.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the random numbers of notebooks.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the random numbers of notebooks and trainings.")] = 1,
+    cluster_profile: ProfileOption = None,
 ) -> None:
     """Make inputs of notebooks: simulate a dataset and convert it into a store, for example.
 
-    Files of a dataset are simulated side by side, and what is there already is not made again.
+    Files of a dataset are simulated, converted and scored side by side, and what is there already is not made again.
+    For example
+
+        ecalnb make stores/mc_low
+        ecalnb make runs/mc_low/ecal_simple_cnn
+        ecalnb make predictions/ecal_simple_cnn@mc_low/mc.parquet predictions/ecal_resnet10.fast/mc.parquet
     """
     from .. import workflow
 
     for target in targets:
-        path = workflow.ensure(target, output, scale.value, data_dir, seed=seed, cores=cores)
+        path = workflow.ensure(target, output, scale.value, data_dir, seed=seed, cores=cores, profile=cluster_profile)
         typer.echo(str(path))
 
 

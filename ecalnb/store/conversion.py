@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 
 from .. import ntuples
+from .._atomic import writing
 from .._progress import progress
 from ..geometry import AMS, Calorimeter
 from ..ntuples import BadCells, BadCellsPolicy, Dataset, Files
@@ -27,12 +28,12 @@ from ..schema import Schema, load_schema
 from ._batches import Selection, passing, to_batches
 from ._describe import describe, digest
 from ._folder import finish, prepare, refuse_nothing
-from .errors import StoreError
+from .errors import DamagedShard, StoreError
 from .manifest import Listing, difference, list_shards
 from .reader import Store
-from .shard import SUFFIX, Shard, header, write_shard
+from .shard import SUFFIX, Shard, header, read_shard, write_shard
 
-__all__ = ["convert"]
+__all__ = ["convert", "convert_file"]
 
 log = logging.getLogger(__name__)
 
@@ -153,6 +154,44 @@ def convert(
     return Store(folder)
 
 
+def convert_file(file: Files, output: str | os.PathLike[str], *, geometry: Calorimeter = AMS) -> Shard:
+    """Convert one ROOT file into its shard, for a job of its own among many.
+
+    The rest of the store is not looked at, and its manifest is left to a last call of `convert` with all files: so the
+    work of a job does not grow with the number of files. A whole shard of the same file and facts stays as it is.
+
+    Parameters
+    ----------
+    file : path or Dataset
+        The file, or a dataset that is only that file.
+    output : path
+        Folder of the store; made if it is not there.
+    geometry : Calorimeter
+        The calorimeter.
+
+    Raises
+    ------
+    StoreError
+        If `file` stands for several files, or the shard cannot be written.
+    ecalnb.rootio.RootError
+        If the file cannot be read.
+    """
+    sources = _sources(file, None, {"label": None, "dataset": None, "kind": None})
+    if len(sources) != 1:
+        raise StoreError(f"{file} stands for {len(sources)} files; expected one")
+    [source] = sources
+    folder, key = Path(output), _key(source.path)
+    common = header(geometry, {"selection": None, "bad_cells": "reject"})
+    path = _shard_path(folder, source.path, key)
+    with suppress(DamagedShard):
+        there = read_shard(path) if path.exists() else None
+        if there is not None and there.common == common and source.facts.items() <= there.sources[0].items():
+            return there
+    with writing(folder, StoreError):
+        folder.mkdir(parents=True, exist_ok=True)
+    return _convert_file(_Job(source, path, key, common, geometry, None, "reject", "30 MB"))
+
+
 def _sources(files: Files, schema: str | Path | Schema | None, facts: dict[str, Any]) -> list[_Source]:
     """Files by path, and those of datasets with what these say."""
     items = [files] if isinstance(files, (str, os.PathLike, Dataset)) else list(files)
@@ -175,16 +214,24 @@ def _facts(schema: Schema, facts: dict[str, Any]) -> dict[str, Any]:
     return {"schema": f"{schema.name} {digest(schema)}", **facts}
 
 
+def _key(path: Path) -> str:
+    try:
+        return f"{file_id(path):016x}"
+    except OSError as error:
+        raise RootError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _shard_path(folder: Path, path: Path, key: str) -> Path:
+    return folder / f"{re.sub(r'[^A-Za-z0-9._+-]+', '_', path.stem).lstrip('.')}-{key}{SUFFIX}"
+
+
 def _todo(sources: list[_Source], folder: Path, listing: Listing) -> list[tuple[_Source, Path, str]]:
     """Files that are not in the store, with the shard that each will be and its checksum."""
     done = {source["key"]: source for shard in listing.shards for source in shard.sources}
     damaged = dict(listing.damaged)
     todo = []
     for source in sources:
-        try:
-            key = f"{file_id(source.path):016x}"
-        except OSError as error:
-            raise RootError(f"{source.path} cannot be read: {error.strerror}") from error
+        key = _key(source.path)
         if there := done.get(key):
             for name, value in source.facts.items():
                 if there.get(name) != value:
@@ -196,7 +243,7 @@ def _todo(sources: list[_Source], folder: Path, listing: Listing) -> list[tuple[
                 log.warning("%s is passed over: it is a copy of %s", source.path, there["file"])
             continue
         done[key] = {"file": str(source.path), **source.facts}
-        shard = folder / f"{re.sub(r'[^A-Za-z0-9._+-]+', '_', source.path.stem).lstrip('.')}-{key}{SUFFIX}"
+        shard = _shard_path(folder, source.path, key)
         if text := damaged.pop(shard.name, ""):
             log.warning("%s; doing so", text)
         todo.append((source, shard, key))

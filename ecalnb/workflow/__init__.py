@@ -27,6 +27,10 @@ __all__ = [
 ]
 
 
+# What the workflow makes without a notebook.
+_MADE = re.compile(r"stores/[^/]+|runs/[^/]+/[^/]+|predictions/[^/]+/[^/]+(/[^/]+)?\.parquet")
+
+
 def ensure(
     target: str,
     output_dir: str | Path = "output",
@@ -35,6 +39,7 @@ def ensure(
     *,
     seed: int = 1,
     cores: int | None = None,
+    profile: str | Path | None = None,
     notebooks: str | Path | None = None,
 ) -> Path:
     """Make an input of a notebook, unless it is there and up to date.
@@ -42,12 +47,15 @@ def ensure(
     Parameters
     ----------
     target : str
-        What is needed, relative to the output directory: ``stores/<dataset>``, or something that a notebook makes, like
-        ``scores/geant4_sample.parquet``.
+        What is needed, relative to the output directory: ``stores/<dataset>``; ``runs/<dataset>/<model>``, a model
+        trained on it; ``predictions/<weights>/<dataset>.parquet``, scores by packaged weights or by a trained
+        ``<model>@<dataset>``; or something that a notebook makes, like ``scores/geant4_sample.parquet``.
     output_dir, scale, data_dir, seed
         The notebook's parameters.
     cores : int, optional
         Cores to use; all of them unless told.
+    profile : str or Path, optional
+        Cluster profile, as of `execute`.
     notebooks : str or Path, optional
         Another folder of notebooks than the packaged one.
 
@@ -70,8 +78,11 @@ def ensure(
             raise WorkflowError(f"{target} is not in {output}; name it among the notebook's inputs in series.toml")
         return path
     made = [made for book in load_series(Path(notebooks) if notebooks else None) for made in book.targets]
-    if target not in made and not target.startswith("stores/"):
-        raise ValueError(f"nothing makes {target!r}; expected stores/<dataset> or one of {', '.join(made)}")
+    if target not in made and not _MADE.fullmatch(target):
+        raise ValueError(
+            f"nothing makes {target!r}; expected stores/<dataset>, runs/<dataset>/<model>, "
+            f"predictions/<weights>/<dataset>.parquet or one of {', '.join(made)}"
+        )
     outcome = execute(
         [target],
         output,
@@ -80,6 +91,7 @@ def ensure(
         data_dir=data_dir,
         notebooks=notebooks,
         cores=cores,
+        profile=profile,
         description=f"making {target}",
     )
     if not outcome.succeeded:
@@ -93,10 +105,14 @@ def explain(outcome: Outcome) -> str:
         return f"{_error_in(outcome.log)} (see {outcome.log})"
     sentences = []
     for name, reason in outcome.failed.items():
-        copy = outcome.output_dir / "notebooks" / f"{name}.ipynb"
-        where = copy if copy.exists() else outcome.output_dir / "logs" / f"{name.replace(' ', '_')}.log"
-        sentences.append(f"{name} failed with {reason} (see {where})")
+        sentences.append(f"{name} failed with {reason} (see {shown_in(outcome, name)})")
     return "; ".join(sentences)
+
+
+def shown_in(outcome: Outcome, name: str) -> Path:
+    """Where to read how a job failed: the executed notebook, or its log."""
+    copy = outcome.output_dir / "notebooks" / f"{name}.ipynb"
+    return copy if copy.exists() else outcome.output_dir / "logs" / f"{name.replace(' ', '_')}.log"
 
 
 def _error_in(log: Path) -> str:

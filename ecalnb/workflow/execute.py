@@ -18,6 +18,7 @@ from pathlib import Path
 
 from .._lock import folder_lock
 from .._progress import Bar, progress
+from .profiles import find_profile
 from .series import SCALES, file_of, notebooks_folder
 
 __all__ = ["Outcome", "WorkflowError", "execute"]
@@ -66,6 +67,7 @@ def execute(
     cores: int | None = None,
     force: Iterable[str] = (),
     dry_run: bool = False,
+    profile: str | Path | None = None,
     options: Sequence[str] = (),
     description: str = "notebooks",
     waiting: Callable[[str], None] = logger.warning,
@@ -83,11 +85,13 @@ def execute(
     notebooks : str or Path, optional
         Another folder of notebooks than the packaged one.
     cores : int, optional
-        Cores to use on this machine; all of them unless told.
+        Cores to use; all of this machine unless told, and on a cluster as many as it grants.
     force : iterable of str
         Jobs to do again although nothing has changed.
     dry_run : bool
         Only log what would be done.
+    profile : str or Path, optional
+        Submit the jobs to a cluster: a packaged profile (``slurm``, ``htcondor``), or the folder of one.
     options : sequence of str
         More arguments for Snakemake, for example an executor.
     description : str
@@ -98,9 +102,9 @@ def execute(
     Raises
     ------
     ValueError
-        If the scale is unknown.
+        If the scale or the profile is unknown.
     ModuleNotFoundError
-        If Snakemake or papermill is not installed.
+        If Snakemake, papermill or the profile's plugin is not installed.
     """
     if scale not in SCALES:
         raise ValueError(f"scale {scale!r} is not one of {', '.join(SCALES)}")
@@ -110,6 +114,7 @@ def execute(
                 f'{module} is not installed, which the notebook series needs: pip install "ecalnb[notebooks]"',
                 name=module,
             )
+    folder = None if profile is None else find_profile(profile)
     output = Path(output_dir).expanduser().resolve()
     (output / "logs").mkdir(parents=True, exist_ok=True)
     outcome = Outcome(output, output / "logs" / "workflow.log")
@@ -120,7 +125,11 @@ def execute(
         "data_dir": "" if data_dir is None else str(Path(data_dir).expanduser().resolve()),
     }
     with as_file(files("ecalnb.workflow") / "Snakefile") as snakefile:
-        command = [f"--snakefile={snakefile}", f"--directory={output}", f"--cores={cores or os.cpu_count() or 1}"]
+        command = [f"--snakefile={snakefile}", f"--directory={output}"]
+        command += [f"--profile={folder}"] if folder else []
+        # With an executor, these are the cores of all jobs in the queue: then only those asked for are a limit.
+        remote = folder or any(option.split("=")[0] in ("--executor", "-e", "--profile") for option in options)
+        command += [] if remote and cores is None else [f"--cores={cores or os.cpu_count() or 1}"]
         # The lock is ours, and holds while Snakemake lives; a killed run's own lock would stop the next one.
         command += ["--nolock", "--rerun-incomplete", "--keep-going", "--nocolor"]
         # A new copy of a small file with the same bytes is not a change; neither is a new copy of the packaged sample.
@@ -166,10 +175,12 @@ def _snakemake(arguments: list[str], lock: int, log: int, outcome: Outcome, desc
                 match event["event"]:
                     case "started":
                         started[name] = time.monotonic()
-                        outcome.planned.append(name)
+                        if name not in outcome.planned:  # else it is another attempt
+                            outcome.planned.append(name)
                         logger.log(logging.DEBUG if dry_run else logging.INFO, "%s: started", name)
                     case "finished" if name in started:
                         outcome.finished[name] = seconds = time.monotonic() - started[name]
+                        outcome.failed.pop(name, None)
                         logger.info("%s: finished after %.0f s", name, seconds)
                         if bar is not None:
                             bar.advance()

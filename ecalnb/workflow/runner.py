@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from .._atomic import write_json
 from .jobs import JobError, execute_notebook
 from .orphans import watch_parent
 
@@ -95,6 +96,79 @@ def production_command(
     _run(job, log)
 
 
+@app.command("convert")
+def convert_command(
+    dataset: str,
+    file: str,
+    store: Path,
+    marker: Path,
+    scale: Annotated[str, typer.Option()],
+    log: Annotated[Path, typer.Option()],
+    data_dir: Annotated[str, typer.Option()] = "",
+) -> None:
+    """Convert one ROOT file of a dataset."""
+
+    def job() -> None:
+        from .stores import convert_one
+
+        shard = convert_one(dataset, file, store, scale, data_dir or None)
+        write_json(marker, {"shard": shard.name, "events": shard.n_events})
+
+    _run(job, log)
+
+
+@app.command("train")
+def train_command(
+    model: str,
+    store: Path,
+    run: Path,
+    seed: Annotated[int, typer.Option()],
+    log: Annotated[Path, typer.Option()],
+    threads: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Train a model on a store."""
+
+    def job() -> None:
+        from .scoring import train_model
+
+        train_model(model, store, run, seed, threads)
+
+    _run(job, log)
+
+
+@app.command("predict")
+def predict_command(
+    weights: str,
+    dataset: str,
+    file: str,
+    output: Path,
+    scale: Annotated[str, typer.Option()],
+    log: Annotated[Path, typer.Option()],
+    data_dir: Annotated[str, typer.Option()] = "",
+    threads: Annotated[int, typer.Option()] = 1,
+) -> None:
+    """Score the events of one ROOT file of a dataset."""
+
+    def job() -> None:
+        from .scoring import predict_file
+
+        predict_file(weights, dataset, file, output, scale, data_dir or None, threads)
+
+    _run(job, log)
+
+
+@app.command("join")
+def join_command(output: Path, files: list[Path], log: Annotated[Path, typer.Option()]) -> None:
+    """Join the scores of the files of a dataset."""
+
+    def job() -> None:
+        from .scoring import join
+
+        join(files, output)
+
+    _run(job, log)
+
+
 @app.command("store")
 def store_command(
     dataset: str,
@@ -103,7 +177,7 @@ def store_command(
     log: Annotated[Path, typer.Option()],
     data_dir: Annotated[str, typer.Option()] = "",
 ) -> None:
-    """Convert a dataset."""
+    """Finish the store of a dataset."""
 
     def job() -> None:
         from .stores import update_store

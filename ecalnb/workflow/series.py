@@ -10,6 +10,8 @@ That is written down beside the notebooks, in ``series.toml``:
     outputs = []                                # what it makes beside its metrics and figures
     figures = ["rejection"]                     # each as figures/04_rejection.png and .svg
     threads = 1                                 # the most that it makes use of
+    mem_mb = 4000                               # memory and time that a batch system is asked for
+    minutes = 240
 
 Every notebook ``NN_topic`` makes ``metrics/NN_topic.json``. A notebook without a section has no inputs and no figures.
 """
@@ -18,14 +20,14 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import ecalnb
 
-__all__ = ["SCALES", "Notebook", "datasets_file", "file_of", "load_series", "notebooks_folder", "select"]
+__all__ = ["SCALES", "Notebook", "datasets_file", "file_of", "load_series", "notebooks_folder", "resources", "select"]
 
 SCALES = ("smoke", "demo", "paper")
 """Sizes of a run, from seconds to a cluster."""
@@ -43,6 +45,8 @@ class Notebook:
         As in ``series.toml``.
     threads : int
         The most threads that it makes use of.
+    mem_mb, minutes : int
+        Memory and time that a batch system is asked for.
     """
 
     path: Path
@@ -51,6 +55,8 @@ class Notebook:
     outputs: tuple[str, ...] = ()
     figures: tuple[str, ...] = ()
     threads: int = 1
+    mem_mb: int = 4000
+    minutes: int = 240
 
     @property
     def name(self) -> str:
@@ -118,17 +124,36 @@ def load_series(folder: Path | None = None) -> list[Notebook]:
 
 
 def _notebook(path: Path, section: dict[str, Any]) -> Notebook:
-    lists = {key: tuple(value) for key, value in section.items() if key != "threads"}
-    return Notebook(path, **lists, threads=section.get("threads", 1))
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in section.items()}
+    return Notebook(path, **values)
 
 
 def file_of(target: str) -> str:
-    """File that stands for a target: of a store its manifest, which is written last; else the target itself.
+    """File that stands for a target: what is written last of a store or a training; else the target itself.
 
     The folder of a store cannot stand for it: Snakemake removes what a killed job has left, and the shards that are
     whole are to be kept.
     """
+    if re.fullmatch(r"runs/[^/]+/[^/]+", target):
+        return f"{target}/weights.json"
     return f"{target}/manifest.json" if re.fullmatch(r"stores/[^/]+", target) else target
+
+
+def resources(mem_mb: int, minutes: int) -> dict[str, Callable[..., int]]:
+    """Memory and time for a batch system, in the words of each; every attempt asks for as much more.
+
+    HTCondor's plugin looks at neither ``mem_mb`` nor ``runtime``; ``+MaxRuntime`` is what CERN's pool reads, in s.
+    """
+
+    def scaled(value: int) -> Callable[..., int]:
+        return lambda wildcards, attempt: value * attempt  # noqa: ARG005  # Snakemake's signature
+
+    return {
+        "mem_mb": scaled(mem_mb),
+        "runtime": scaled(minutes),
+        "htcondor_request_mem_mb": scaled(mem_mb),
+        "classad_MaxRuntime": scaled(60 * minutes),
+    }
 
 
 def select(series: Sequence[Notebook], asked: Iterable[str]) -> list[Notebook]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import os
+import re
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..datasets import Dataset, load_datasets
 from ..rootio import file_id, find_files
@@ -12,9 +17,19 @@ from .series import datasets_file
 
 if TYPE_CHECKING:
     from ..productions import Production
-    from ..store import Store
+    from ..store import Shard, Store
 
-__all__ = ["PRODUCTIONS", "dataset_files", "description", "find_dataset", "make_file", "production", "update_store"]
+__all__ = [
+    "PRODUCTIONS",
+    "convert_one",
+    "description",
+    "facts",
+    "file_jobs",
+    "find_dataset",
+    "make_file",
+    "production",
+    "update_store",
+]
 
 logger = logging.getLogger("ecalnb.workflow")
 
@@ -42,17 +57,6 @@ def find_dataset(name: str, data_dir: str | Path | None = None) -> Dataset:
     return datasets[name]
 
 
-def dataset_files(name: str, scale: str, data_dir: str | Path | None = None) -> list[Path]:
-    """Return the ROOT files of a dataset; those of productions relative to the output directory, there or not."""
-    parts = find_dataset(name, data_dir).located(PRODUCTIONS, scale).parts()
-    return [
-        file
-        for part in parts
-        for name in part.files
-        for file in ([Path(name)] if Path(name).is_relative_to(PRODUCTIONS) else find_files([name]))
-    ]
-
-
 def production(name: str, data_dir: str | Path | None = None) -> Production:
     """Return what a dataset simulates.
 
@@ -78,34 +82,68 @@ def make_file(name: str, path: Path, data_dir: str | Path | None = None) -> int:
     return simulate_to_file(path, overwrite=True, **production(name, data_dir).arguments(path.name))
 
 
-def update_store(name: str, output: Path, scale: str, data_dir: str | Path | None = None) -> Store:
-    """Make the store of a dataset in the output directory, or bring it up to date.
+def file_jobs(name: str, scale: str, data_dir: str | Path | None = None) -> dict[str, tuple[Dataset, Path]]:
+    """Return the files of a dataset by the names of their jobs, each with the part of the dataset that it is of."""
+    parts = find_dataset(name, data_dir).located(PRODUCTIONS, scale).parts()
+    found = [(part, path) for part in parts for path in _files(part)]
+    names = [re.sub(r"[^A-Za-z0-9._+-]+", "_", f"{part.name}.{path.stem}") for part, path in found]
+    twice = {word for word, number in Counter(names).items() if number > 1}
+    for number, (_, path) in enumerate(found):
+        if names[number] in twice:
+            names[number] += "-" + hashlib.blake2b(os.fsencode(path), digest_size=4).hexdigest()
+    return dict(zip(names, found, strict=True))
 
-    Shards of the dataset's files that are whole stay, so that a killed conversion goes on. If the store has events of
-    other files, or with another label, it is made anew: in the workflow a store is what the dataset is now.
+
+def facts(part: Dataset) -> dict[str, Any]:
+    """Return what a store remembers of the files of a dataset: other facts make their shards again."""
+    names = ("label", "kind", "simulation", "weight")
+    return {"dataset": part.name, **{name: getattr(part, name) for name in names}}
+
+
+def convert_one(name: str, job: str, output: Path, scale: str, data_dir: str | Path | None = None) -> Shard:
+    """Convert one file of a dataset into its shard of the store."""
+    from ..store import convert_file
+
+    part, path = file_jobs(name, scale, data_dir)[job]
+    return convert_file(replace(part, files=(str(path),)), output)
+
+
+def update_store(name: str, output: Path, scale: str, data_dir: str | Path | None = None) -> Store:
+    """Finish the store of a dataset, whose files have been converted by jobs of their own, or do what is missing.
+
+    In the workflow a store is what the dataset is now: shards of other files, or with another label, are removed.
     """
-    from ..store import Store, convert
+    from ..store import convert
 
     dataset = find_dataset(name, data_dir).located(PRODUCTIONS, scale)
-    if _is_of_other_events(output, dataset):
-        logger.info("%s has other events than the dataset %s has now; making it anew", output, name)
-        return convert(dataset, output, overwrite=True)
-    convert(dataset, output)
-    return Store(output)
+    _remove_others(output, dataset)
+    return convert(dataset, output)
 
 
-def _is_of_other_events(output: Path, dataset: Dataset) -> bool:
+def _files(part: Dataset) -> list[Path]:
+    """Files of a part; those of productions relative to the output directory, there or not."""
+    return [
+        file
+        for name in part.files
+        for file in ([Path(name)] if Path(name).is_relative_to(PRODUCTIONS) else find_files([name]))
+    ]
+
+
+def _remove_others(output: Path, dataset: Dataset) -> None:
+    """Remove shards of events that the dataset does not have, or has in another shard."""
     from ..store import Store, StoreError
 
     try:
         shards = Store(output).shards
     except (StoreError, OSError):
-        return False  # nothing there yet, or only a part: `convert` says what is wrong, if anything is
-    facts = ("label", "dataset", "kind", "simulation", "weight")
-    expected = {
-        f"{file_id(path):016x}": (part.label, part.name, part.kind, part.simulation, part.weight)
-        for part in dataset.parts()
-        for path in find_files(part.files)
-    }
-    found = {source["key"]: tuple(source.get(fact) for fact in facts) for shard in shards for source in shard.sources}
-    return any(expected.get(key) != values for key, values in found.items())
+        return  # nothing there yet, or only a part: `convert` says what is wrong, if anything is
+    expected = {f"{file_id(path):016x}": facts(part) for part in dataset.parts() for path in find_files(part.files)}
+    seen: set[str] = set()
+    for shard in shards:
+        keys = {source["key"] for source in shard.sources}
+        known = all(expected.get(source["key"], {"": 0}).items() <= source.items() for source in shard.sources)
+        if not known or keys & seen:
+            logger.info("%s is not what the dataset %s has now; removing it", shard.name, dataset.name)
+            (output / "manifest.json").unlink(missing_ok=True)
+            (output / shard.name).unlink()
+        seen |= keys
