@@ -2,7 +2,7 @@
 # make test       all tests but the slow ones;  make test-all  the slow ones too
 # make test-browser   the event display in Chromium, which must be installed
 # make lab        JupyterLab on the notebooks
-# make bench      benchmarks;  make lint  style, types, imports;  make wheel-check  the wheel in an empty environment
+# make bench      benchmarks;  make lint  style, types, imports, numbers in docs;  make wheel-check  the wheel in an empty environment
 # make docs       the documentation as pages, in build/docs
 #
 # Each makes the environment in .venv first, if that is not there or the requirements have changed.
@@ -45,6 +45,7 @@ lint: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/check_numbers.py
 
 docs: env
 	$(BIN)/sphinx-build -q -W --keep-going docs build/docs
