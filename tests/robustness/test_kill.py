@@ -1,0 +1,69 @@
+"""kill -9 at any moment: the same command again ends in the result of one that nobody disturbed.
+
+The moments are spread at random over the time that the command takes undisturbed; every second kill is of the whole
+process group, the others of the leading process alone, which leaves its children to notice. After each kill nothing
+half-written may have a final name, and no lock may be in the way of the second try.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fork_server import Forks
+from results import leftovers, same_results, unfinished
+from toy_commands import NAMES, Inputs, fresh, make_inputs
+
+from ecalnb.showers import Showers
+
+SEED = 11
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory, sample: Showers) -> Inputs:
+    return make_inputs(tmp_path_factory.mktemp("inputs"), sample)
+
+
+@pytest.fixture(scope="module")
+def forks() -> Iterator[Forks]:
+    with Forks() as server:
+        yield server
+
+
+def kill_and_repeat(forks: Forks, inputs: Inputs, folder: Path, name: str, kills: int) -> int:
+    """Kill a command so many times, each followed by the same command; returns how many it took by surprise."""
+    rng = random.Random(f"{SEED} {name}")
+    surprised = 0
+    undisturbed, output = fresh(folder / "undisturbed"), folder / "killed"
+    forks.command(*inputs.words(name, fresh(folder / "warm")))  # compiled kernels are cached
+    done = forks.command(*inputs.words(name, undisturbed))
+    assert done.code == 0, done.err
+    for number in range(kills):
+        moment = done.seconds * (number + rng.random()) / kills
+        told = f"{name}: kill {number} after {moment:.3f} of {done.seconds:.3f} s"
+        words = inputs.words(name, fresh(output))
+        killed = forks.command(*words, kill=moment, group=number % 2 == 0)
+        surprised += killed.code == -9
+        assert unfinished(output) == [], told
+        again = forks.command(*words)
+        # All was written when it came: `simulate` says so, as it does without a kill.
+        whole = name == "simulate" and again.code == 1 and "e.root exists" in again.err
+        assert again.code == 0 or whole, f"{told}\n{again.err}"
+        same_results(output, undisturbed)
+        assert leftovers(output) == [], told
+    print(f"{name}: {surprised} of {kills} kills came before the end; {done.seconds:.2f} s undisturbed")
+    return surprised
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_command_after_a_kill(forks: Forks, inputs: Inputs, tmp_path: Path, name: str) -> None:
+    kills = 1 if name == "run" else 3
+    assert kill_and_repeat(forks, inputs, tmp_path, name, kills) >= min(kills, 2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_the_same_command_after_each_of_thirty_kills(forks: Forks, inputs: Inputs, tmp_path: Path, name: str) -> None:
+    assert kill_and_repeat(forks, inputs, tmp_path, name, 30) >= 24
