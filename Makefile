@@ -2,7 +2,8 @@
 # make test       all tests but the slow ones;  make test-all  the slow ones too
 # make test-browser   the event display in Chromium, which must be installed
 # make lab        JupyterLab on the notebooks
-# make bench      benchmarks;  make lint  style, types, imports, numbers in docs;  make wheel-check  the wheel in an empty environment
+# make bench      benchmarks, kept in RESULTS=build/bench.json, beside those of COMPARE=file;  QUICK=1 small sizes
+# make lint  style, types, imports, numbers in docs;  make wheel-check  the wheel in an empty environment
 # make docs       the documentation as pages, in build/docs
 #
 # Each makes the environment in .venv first, if that is not there or the requirements have changed.
@@ -12,6 +13,7 @@ PYTHON =
 CORES = 2
 SCALE = demo
 OUTPUT = output
+RESULTS = build/bench.json
 # Free space that an installation needs, mostly for torch.
 DISK_GB := $(if $(filter Darwin,$(shell uname -s)),4,10)
 
@@ -38,7 +40,7 @@ lab: env
 	$(BIN)/ecalnb lab
 
 bench: env
-	@for file in benchmarks/bench_*.py; do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+	$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick) $(if $(COMPARE),--compare "$(COMPARE)") --output "$(RESULTS)"
 
 lint: env
 	$(BIN)/ruff check .

@@ -6,21 +6,15 @@ making a graph for onnxruntime) is part of a prediction: the number of events is
 10 to 20 seconds.
 """
 
-# ruff: noqa: T201
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from ratios import Ratio, in_turns
 
 from ecalnb import models
 from ecalnb.geometry import AMS
@@ -59,45 +53,28 @@ def make_store(block: Showers, n: int, path: Path) -> Store:
     )
 
 
-def bare(network: Classifier, cells: torch.Tensor, size: int) -> float:
-    """CPU seconds an event of scoring and nothing else."""
-    start = time.process_time()
+def bare(network: Classifier, cells: torch.Tensor, size: int) -> None:
+    """Score, and do nothing else."""
     for part in cells.split(size):
         network.logits({"cells": part})
-    return (time.process_time() - start) / len(cells)
 
 
-def whole(network: Classifier, store: Store) -> tuple[float, str]:
-    """CPU seconds an event of a prediction, and what computed it."""
-    start = time.process_time()
-    scores = predict(network, store, threads=1)
-    seconds = (time.process_time() - start) / len(store)
-    return seconds, "{backend}, batches of {batch_size}".format(**scores.attrs["models"][network.name])
-
-
-def main() -> int:
-    """Print events a second and ratios; 1 if a prediction is slower than the yardstick."""
+def rows(quick: bool) -> list[Ratio]:
+    """Events a CPU second."""
     torch.set_num_threads(1)
-    good = []
     with tempfile.TemporaryDirectory() as folder:
-        for name, n in EVENTS.items():
-            network = classifier(name, Path(folder))
-            block = showers(min(n, 20_000))
-            store = make_store(block, n, Path(folder) / f"store_{name}")
-            cells = torch.from_numpy(block.images[: n // SAMPLE])
-            loops, predictions = dict.fromkeys(SIZES, np.inf), []
-            for _ in range(ROUNDS):
-                loops = {size: min(seconds, bare(network, cells, size)) for size, seconds in loops.items()}
-                predictions.append(whole(network, store))
-            seconds, told = min(predictions)
-            size = min(loops, key=loops.__getitem__)
-            ratio = loops[size] / seconds
-            good.append(ratio >= TARGET)
-            print(f"predict: {name}: {1 / seconds:,.0f} events a second and core ({n:,} events, {told})")
-            print(f"predict: {name}: bare loop of torch {1 / loops[size]:,.0f}, in batches of {size}")
-            print(f"predict: {name}: x {ratio:.2f}   target {TARGET:.2f} {'reached' if good[-1] else 'MISSED'}")
-    return 0 if all(good) else 1
+        return [measured(name, n, Path(folder)) for name, n in ({"ecal_simple_cnn": 1000} if quick else EVENTS).items()]
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def measured(name: str, n: int, folder: Path) -> Ratio:
+    """One network, beside the best of the batch sizes of its yardstick."""
+    network = classifier(name, folder)
+    block = showers(min(n, 20_000))
+    store = make_store(block, n, folder / f"store_{name}")
+    cells = torch.from_numpy(block.images[: n // SAMPLE])
+    loops = {str(size): lambda size=size: bare(network, cells, size) for size in SIZES}
+    counts = dict.fromkeys(loops, len(cells)) | {"predict": n}
+    rates = in_turns(counts, {**loops, "predict": lambda: predict(network, store, threads=1)}, ROUNDS)
+    best = max(loops, key=lambda size: max(rates[size]))
+    yardstick = f"bare loop of torch, batches of {best}"
+    return Ratio(f"predict {name}, {n:,} events", yardstick, rates["predict"], rates[best], TARGET)

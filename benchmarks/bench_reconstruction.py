@@ -1,32 +1,18 @@
-"""Speed of the methods for the shower axis on one core, beside `numpy.polyfit` in the same run.
+"""Speed of the methods for the shower axis, beside the aims and beside `numpy.polyfit`.
 
-The yardstick draws a straight line through the centroids of each view of each event, and does nothing else. Events are
-the packaged Geant4 electrons. Best of several repetitions.
+`numpy.polyfit` draws a straight line through the centroids of each view of each event, and does nothing else. Events
+are the packaged Geant4 electrons.
 """
 
-# ruff: noqa: T201
-
-import time
-from collections.abc import Callable
-
 import numpy as np
+from ratios import Ratio, in_turns
 
 from ecalnb import ntuples
 from ecalnb.datasets import load_datasets
 from ecalnb.reconstruction import list_methods, reconstruct
 from ecalnb.showers import Showers
 
-YARDSTICK_EVENTS = 1000
-
-
-def best_time(function: Callable[[], object], repeat: int) -> float:
-    """Shortest time of some calls, s."""
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return min(times)
+AIMS = {"center_of_gravity": 20_000.0, "cell_ratios": 20_000.0, "shower_fit_3d": 1_000.0}  # events a second and core
 
 
 def draw_lines(showers: Showers) -> None:
@@ -40,17 +26,21 @@ def draw_lines(showers: Showers) -> None:
             np.polyfit(geometry.layer_depths[chosen], centroids[event, chosen], 1, w=layers[event, chosen])
 
 
-def main() -> None:
-    """Print events a second and ratios."""
+def rows(quick: bool) -> list[Ratio]:
+    """Events a second."""
     showers = ntuples.read(load_datasets()["geant4_electrons"])
-    some = showers[:YARDSTICK_EVENTS]
-    reference = best_time(lambda: draw_lines(some), 3) / len(some)
-    print(f"reconstruction: {len(showers)} electrons of 5-100 GeV; numpy.polyfit {1 / reference:,.0f} events/s")
-    for method in list_methods():
+    showers = showers[:50] if quick else showers
+    some = showers[:1000]
+    methods = list_methods()
+    for method in methods:
         reconstruct(showers[:10], method)  # compiled, or read from numba's cache
-        ours = best_time(lambda method=method: reconstruct(showers, method), 3) / len(showers)
-        print(f"reconstruction: {method}: {1 / ours:,.0f} events/s, {reference / ours:.1f} times as fast")
-
-
-if __name__ == "__main__":
-    main()
+    yardstick = "numpy.polyfit of the centroids"
+    tasks = {method: lambda method=method: reconstruct(showers, method) for method in methods}
+    sizes = dict.fromkeys(methods, len(showers)) | {yardstick: len(some)}
+    rates = in_turns(sizes, {yardstick: lambda: draw_lines(some), **tasks}, 1 if quick else 3)
+    reference = rates.pop(yardstick)
+    found = [Ratio(name, yardstick, own, reference) for name, own in rates.items()]
+    aims = [
+        Ratio(name, f"aim of {AIMS[name]:,.0f}", rates[name], (AIMS[name],), 1.0) for name in methods if name in AIMS
+    ]
+    return found + aims

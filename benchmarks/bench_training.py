@@ -5,53 +5,39 @@ Beside it stand the same loop on the batches of our loader, from a store on disk
 All on one thread, in turns; of several rounds the one with the least CPU time counts.
 """
 
-# ruff: noqa: T201
 from __future__ import annotations
 
-import os
-
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import tempfile
-import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from ratios import Ratio, cpu_seconds, in_turns
 
 from ecalnb import models
 from ecalnb.showers import Showers
 from ecalnb.store import from_showers
 from ecalnb.training import EcalDataModule, EcalTask, MergedInputs, Recipe, make_loss, predict, train
 
-EVENTS = 20_000
 BATCH = 128
-ROUNDS = 4
 
 
-def showers() -> Showers:
+def showers(n: int) -> Showers:
     """Random events with about 220 hit cells each, as in a shower."""
     rng = np.random.default_rng(1)
-    shape = (EVENTS, 18, 72)
+    shape = (n, 18, 72)
     images = rng.exponential(0.01, shape).astype(np.float32) * (rng.random(shape, dtype=np.float32) < 220 / 1296)
     table = pd.DataFrame(
         {
             "file_id": 1,
-            "entry": np.arange(EVENTS),
-            "label": np.where(rng.random(EVENTS) < 0.3, "electron", "proton"),
+            "entry": np.arange(n),
+            "label": np.where(rng.random(n) < 0.3, "electron", "proton"),
             "en3d": images.sum(axis=(1, 2)),
         }
     )
     return Showers(images, table)
-
-
-def cpu_time(function: Callable[[], object]) -> float:
-    """CPU seconds of one call."""
-    start = time.process_time()
-    function()
-    return time.process_time() - start
 
 
 def steps(batches: Iterable[dict[str, torch.Tensor]]) -> None:
@@ -65,11 +51,12 @@ def steps(batches: Iterable[dict[str, torch.Tensor]]) -> None:
         optimiser.step()
 
 
-def main() -> None:
-    """Print events a second and the ratios."""
+def rows(quick: bool) -> list[Ratio]:
+    """Events a CPU second."""
     torch.set_num_threads(1)
+    rounds = 1 if quick else 4
     with tempfile.TemporaryDirectory() as folder:
-        events = showers()
+        events = showers(2_000 if quick else 20_000)
         store = from_showers(events, Path(folder) / "store")
         data = EcalDataModule(store, Recipe(batch_size=BATCH))
         loader = data.train_dataloader()
@@ -89,30 +76,30 @@ def main() -> None:
             for _ in batches:
                 pass
 
+        tensor, bare = "batches from a tensor", "training on a tensor"
         cases: dict[str, Callable[[], object]] = {
-            "batches from a tensor": lambda: exhaust(dense()),
+            tensor: lambda: exhaust(dense()),
             "batches from the store": lambda: exhaust(loader),
-            "training on a tensor": lambda: steps(dense()),
+            bare: lambda: steps(dense()),
             "training from the store": lambda: steps(loader),
-            "scoring from the store": lambda: predict(Path(folder) / "run", store, split="train", threads=1),
+            "scoring": lambda: predict(Path(folder) / "run", store, split="train", threads=1),
         }
-        best = dict.fromkeys(cases, np.inf)
-        epoch = np.inf
         lightning(1)
-        for _ in range(ROUNDS):
-            for name, function in cases.items():
-                best[name] = min(best[name], cpu_time(function))
+        rates: dict[str, tuple[float, ...]] = dict.fromkeys(cases, ())
+        whole: tuple[float, ...] = ()
+        for _ in range(rounds):
+            for name, own in in_turns(n, cases, 1).items():
+                rates[name] += own
             # The difference of one and three epochs leaves out what is done once; validation is part of an epoch.
-            epoch = min(epoch, (cpu_time(lambda: lightning(3)) - cpu_time(lambda: lightning(1))) / 2)
-        for name, seconds in best.items():
-            print(f"training: {name}: {n / seconds:,.0f} events a second and core")
-        validation = len(data.rows["validation"]) / (n / best["scoring from the store"])
-        whole = epoch - validation
-        print(f"training: training with Lightning, less validation: {n / whole:,.0f} events a second and core")
-        yardstick = best["training on a tensor"]
-        print(f"training: from the store {best['training from the store'] / yardstick:.3f} of the time on a tensor")
-        print(f"training: with Lightning {whole / yardstick:.3f} of the time on a tensor")
-
-
-if __name__ == "__main__":
-    main()
+            times = []
+            for epochs in (1, 3):
+                start = cpu_seconds()
+                lightning(epochs)
+                times.append(cpu_seconds() - start)
+            validation = len(data.rows["validation"]) / max(rates["scoring"])
+            whole += (n / max((times[1] - times[0]) / 2 - validation, 1e-3),)
+    return [
+        Ratio("batches from the store", tensor, rates["batches from the store"], rates[tensor]),
+        Ratio("training from the store", bare, rates["training from the store"], rates[bare], 0.9),
+        Ratio("training by `train`, less validation", bare, whole, rates[bare]),
+    ]
