@@ -7,9 +7,9 @@ A number of the series has its source behind it, in a comment that does not show
 
     2.1 (1.3 - 3.9)<!-- 04 below 1 TeV: ecal_cvt over ecal_simple_mlp at 90 % -->
 
-which is the notebook and the name of the number in ``figures/metrics/NN_*.json``, or for one cell of a table
-there ``table[column=value; ...] column``. After ``|`` may follow ``%`` (a fraction in percent) or ``passed`` (with the number of
-background events that pass, from the number's note). A value is written with its interval, as ``value ± error``, or
+which is the notebook and the name of the number in ``figures/metrics/NN_*.json``, or for one cell of a table there
+``table[column=value; ...] column``. After ``|`` may follow ``%`` (a fraction in percent) or ``passed`` (with the number
+of background events that pass, from the number's note). A value is written with its interval, as ``value ± error``, or
 alone, as it stood; rounded on the smaller side of its interval (J. Beringer et al., Review of Particle Physics, 2012,
 section 5.3: two digits of an error that begins with 100 to 354, else one).
 
