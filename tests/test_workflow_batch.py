@@ -102,9 +102,9 @@ def test_files_are_scored_one_by_one_and_joined(tmp_path: Path, data: Path) -> N
 
 @pytest.mark.slow
 def test_a_model_is_trained_and_scores(tmp_path: Path) -> None:
-    target = "predictions/linear@geant4_sample/geant4_sample.parquet"
+    target = "predictions/ecal_linear@geant4_sample/geant4_sample.parquet"
     path = workflow.ensure(target, tmp_path, cores=2)
-    assert (tmp_path / "runs" / "geant4_sample" / "linear" / "weights.json").is_file()
+    assert (tmp_path / "runs" / "geant4_sample" / "ecal_linear" / "weights.json").is_file()
     assert len(pd.read_parquet(path)) == len(Store(workflow.ensure("stores/geant4_sample", tmp_path, cores=1)))
 
 
