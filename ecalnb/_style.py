@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.style as mpl_style
 from cycler import cycler
 
+from ._atomic import replacing
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -132,6 +134,8 @@ def save(fig: Figure, name: str, directory: str | Path) -> tuple[Path, Path]:
     directory.mkdir(parents=True, exist_ok=True)
     png, svg = directory / f"{name}.png", directory / f"{name}.svg"
     with mpl_style.context(style()):
-        fig.savefig(png, metadata={"Software": None})
-        fig.savefig(svg, metadata={"Date": None})
+        with replacing(png) as temporary:
+            fig.savefig(temporary, format="png", metadata={"Software": None})
+        with replacing(svg) as temporary:
+            fig.savefig(temporary, format="svg", metadata={"Date": None})
     return png, svg

@@ -34,6 +34,8 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 def packaged_or_path(name: str | Path, folder: Path, what: str) -> Path:
     """Path of the TOML file that ``name`` means: a packaged one by its name, or a path that ends with ``.toml``."""
+    if not isinstance(name, str | Path):
+        raise ValueError(f"{what} {name!r} is no text; expected the name of a packaged one, or a .toml file")
     if isinstance(name, Path) or name.endswith(".toml"):
         return Path(name).expanduser()
     path = folder / f"{name}.toml"
@@ -61,6 +63,8 @@ def check_keys(given: Mapping[str, Any], known: Iterable[str], where: str, requi
         The message names the key, ``where`` it stands and what may stand there.
     """
     known = list(known)
+    if not isinstance(given, Mapping):
+        raise ValueError(f"{where} is {given!r}; expected a table with {', '.join(known)}")
     for key in given:
         if key not in known:
             raise ValueError(f"{where}: unknown key {key!r}; expected {', '.join(known)}{near(key, known)}")

@@ -71,7 +71,8 @@ class Tree:
     def element_type(self, branch: str) -> tuple[np.dtype[Any], tuple[int, ...]] | None:
         """Type and shape of an entry of a branch of numbers or of fixed arrays; None for anything else."""
         if self.is_rntuple:
-            form = self.source[branch].to_akform()[0]
+            with self._errors(branch, 0, self.entries):
+                form = self.source[branch].to_akform()[0]
             form = form.content(branch) if isinstance(form, ak.forms.RecordForm) and branch in form.fields else form
             shape: list[int] = []
             while isinstance(form, ak.forms.RegularForm):

@@ -227,8 +227,16 @@ def load_schema(name: str | Path | Schema = "ams") -> Schema:
             ),
             particles={int(code): str(label) for code, label in content.get("particles", {}).items()},
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"{path}: {error}") from None
+
+
+def _check_type(value: Any, kind: str, what: str) -> None:
+    """Refuse a value of another type than a field has; literals are texts."""
+    types = {"int": (int, "an integer"), "float": ((int, float), "a number"), "bool": (bool, "true or false")}
+    allowed, expected = types.get(kind, (str, "text"))
+    if not isinstance(value, allowed) or (isinstance(value, bool) and kind != "bool"):  # type: ignore[arg-type]
+        raise ValueError(f"{what} is {value!r}; expected {expected}")
 
 
 def _with_base(path: Path) -> dict[str, Any]:
@@ -258,4 +266,7 @@ def _make(kind: type, entry: dict[str, Any], where: str, name: str | None = None
     known = [field.name for field in fields(kind) if name is None or field.name != "name"]
     needed = {"Column": ("branch",), "Cells": ("branch",), "TrackPosition": ("z",)}[kind.__name__]
     check_keys(entry, known, where, required=needed)
+    for field in fields(kind):
+        if field.name in entry:
+            _check_type(entry[field.name], str(field.type), f"{where}: {field.name}")
     return kind(**entry) if name is None else kind(name=name, **entry)

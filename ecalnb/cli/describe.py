@@ -156,8 +156,8 @@ def _scores(path: Path) -> Facts:
     try:
         schema = pq.read_schema(path)
         table = pd.read_parquet(path)
-    except (pa.ArrowInvalid, OSError) as error:
-        raise ValueError(f"{path} is not a readable Parquet file: {error}") from error
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError) as error:
+        raise ValueError(f"{path} is not a readable Parquet file: {' '.join(str(error).split())}") from error
     other = {"file_id", "entry", "en3d", "label", "split", "weight"}
     models = [name for name in table.columns if name not in other and table[name].dtype.kind == "f"]
     metadata = {k.decode(): v.decode() for k, v in (schema.metadata or {}).items() if k.startswith(b"ecalnb")}

@@ -99,7 +99,10 @@ def _read(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, keep_default_na=False) if path.suffix == ".csv" else pd.read_parquet(path)
     except Exception as error:  # pandas and pyarrow raise many kinds
-        raise ValueError(f"{path} is not a readable table of kept events: {error}") from None
+        raise ValueError(f"{path} is not a readable table of kept events: {' '.join(str(error).split())}") from None
     if missing := [name for name in (*KEY, "note") if name not in table]:
         raise ValueError(f"{path} is not a table of kept events; it has no column {', '.join(missing)}")
-    return table
+    try:
+        return table.astype(dict.fromkeys(KEY, "int64"))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise ValueError(f"{path} is not a table of kept events; a key in it is no integer ({error})") from None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from .._atomic import replacing
 from .abundances import natural_weights
 from .model import NucleiModel, train_model
 from .ntuples import iterate_nuclei
@@ -89,7 +90,8 @@ def train_on_files(
     settings: dict[str, Any] = {}
     if trials:
         settings, table = search(kind, train, validation, species, output, trials, seed=seed, threads=threads)
-        table.to_csv(output / "trials.csv", index=False)
+        with replacing(output / "trials.csv") as temporary:
+            table.to_csv(temporary, index=False)
     model = train_model(kind, train, validation, species, seed=seed, threads=threads, **settings)
     model = replace(model, natural=natural_prior(concatenate([in_sample(piece, "train") for piece in pieces]), species))
     model.save(output)

@@ -17,6 +17,8 @@ from .run import Run
 
 __all__ = ["in_memory", "to_file"]
 
+_ABOUT = "run.json"
+
 
 def in_memory(run: Run, jobs: int = 1) -> Showers:
     """All events of a run."""
@@ -54,11 +56,14 @@ def to_file(run: Run, path: Path, jobs: int = 1, *, overwrite: bool = False) -> 
         If it cannot be written, or there are blocks of another run.
     """
     if path.exists() and not overwrite:
+        if entries := _whole(run, path):  # a kill came after the file was written
+            shutil.rmtree(_folder(path))
+            return entries
         raise FileExistsError(f"{path} exists; expected a new file, or overwrite=True")
     if not path.parent.is_dir():
         raise RootError(f"{path} cannot be written: there is no directory {path.parent}")
     parts = _parts(run, path, overwrite)
-    files = [parts / f"block-{block:06d}-{run.size(block)}.root" for block in range(run.blocks)]
+    files = _blocks(run, path)
 
     def keep(block: int, showers: Showers) -> None:
         ntuples.write(showers, files[block], overwrite=True)
@@ -76,10 +81,33 @@ def to_file(run: Run, path: Path, jobs: int = 1, *, overwrite: bool = False) -> 
     return written
 
 
+def _folder(path: Path) -> Path:
+    """Where the blocks of a file are kept until it is whole."""
+    return path.with_name(f"{path.name}.parts")
+
+
+def _blocks(run: Run, path: Path) -> list[Path]:
+    """Files of the blocks."""
+    return [_folder(path) / f"block-{block:06d}-{run.size(block)}.root" for block in range(run.blocks)]
+
+
+def _whole(run: Run, path: Path) -> int:
+    """Events of a file, if the blocks beside it are all of this run and the file holds no more and no less; else 0."""
+    about, files = _folder(path) / _ABOUT, _blocks(run, path)
+    if not about.exists() or json.loads(about.read_text()) != run.description:
+        return 0
+    if not all(file.exists() for file in files):
+        return 0
+    (made,) = ntuples.count(path).values()
+    first = ntuples.read(path, n_max=1)
+    same = first.metadata.get(ntuples.PROVENANCE) == run.description
+    return made if same and made == sum(sum(ntuples.count(file).values()) for file in files) else 0
+
+
 def _parts(run: Run, path: Path, overwrite: bool) -> Path:
     """Folder of the blocks, which says what they are."""
-    folder = path.with_name(f"{path.name}.parts")
-    about = folder / "run.json"
+    folder = _folder(path)
+    about = folder / _ABOUT
     if about.exists():
         there = json.loads(about.read_text())
         differs = [key for key, value in run.description.items() if there.get(key) != value]

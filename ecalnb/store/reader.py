@@ -62,7 +62,10 @@ class Store:
             raise StoreError(f"{self.path} is not a store: it has neither {MANIFEST} nor shards (*{SUFFIX})")
         self._common = listing.common
         self.shards: tuple[Shard, ...] = tuple(listing.shards)
-        self.geometry = Calorimeter(**self._common["geometry"])
+        try:
+            self.geometry = Calorimeter(**self._common["geometry"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise StoreError(f"{self.path}: its geometry describes no calorimeter: {error}") from None
         self._starts = np.cumsum([0, *(shard.n_events for shard in self.shards)])
         self._mapped: _Mapped | None = None
         if unfinished := sorted(self.path.glob(f".*{SUFFIX}.*.tmp")):

@@ -203,6 +203,8 @@ def read_batches(path: Path, shard: Shard) -> list[pa.RecordBatch]:
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches - 1)]
     except (pa.ArrowInvalid, OSError) as error:
         raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
+    if batches and HITS not in batches[0].schema.names:
+        raise StoreError(f"{path} has no column {HITS!r}; it is damaged, convert its source again")
     if (n_events := sum(map(len, batches))) != shard.n_events:
         raise StoreError(f"{path} holds {n_events} events, {shard.n_events} were expected; convert its source again")
     return batches

@@ -5,6 +5,7 @@ Nothing is resumed here: a training takes seconds to minutes, and one that was s
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -283,10 +284,16 @@ def _save(output: Path, method: ShowerBDT | ShowerLikelihood, info: dict[str, An
         tensors = {name: torch.from_numpy(np.array(values)) for name, values in method.to_arrays().items()}
         save_weights(output / "weights.safetensors", tensors, info)
         return
+    trees = method.to_bytes()
     with replacing(output / "weights.ubj", TrainingError) as temporary:
-        temporary.write_bytes(method.to_bytes())
+        temporary.write_bytes(trees)
     standardisation = {name: values.tolist() for name, values in method.standardisation.to_arrays().items()}
-    extra = {"trees": method.rounds, "importances": method.importances(), "standardisation": standardisation}
+    extra = {
+        "trees": method.rounds,
+        "importances": method.importances(),
+        "standardisation": standardisation,
+        "sha256": hashlib.sha256(trees).hexdigest(),
+    }
     write_json(output / "weights.json", {"format": FORMAT, **info, **extra}, TrainingError)
 
 

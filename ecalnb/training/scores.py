@@ -47,7 +47,7 @@ def read_scores(path: str | Path) -> pd.DataFrame:
     try:
         scores = pd.read_parquet(path)
     except Exception as error:  # pyarrow raises its own kinds, and OSError
-        raise TrainingError(f"{path} is not a readable Parquet file: {error}") from None
+        raise TrainingError(f"{path} is not a readable Parquet file: {' '.join(str(error).split())}") from None
     if missing := [name for name in BASE_COLUMNS if name not in scores]:
         raise TrainingError(f"{path} is not a scores table; it has no column {', '.join(missing)}")
     return scores

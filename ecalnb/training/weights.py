@@ -117,7 +117,10 @@ class Classifier:
 
 def geometry_from(description: Mapping[str, Any]) -> Calorimeter:
     """Make the calorimeter that a JSON file describes."""
-    return Calorimeter(**{**description, "views": tuple(description["views"])})
+    try:
+        return Calorimeter(**{**description, "views": tuple(description["views"])})
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise TrainingError(f"the geometry {str(description)[:80]!r} describes no calorimeter: {error}") from None
 
 
 def save_weights(path: Path, state: Mapping[str, torch.Tensor], info: Mapping[str, Any]) -> None:
@@ -135,9 +138,10 @@ def save_weights(path: Path, state: Mapping[str, torch.Tensor], info: Mapping[st
     side = path.with_suffix(".json")
     side.unlink(missing_ok=True)  # it must never describe weights that it was not written for
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}
+    content = to_bytes(tensors, metadata={"format": "pt"})  # its own writer lets nobody else read
     with replacing(path, TrainingError) as temporary:
-        temporary.write_bytes(to_bytes(tensors, metadata={"format": "pt"}))  # its own writer lets nobody else read
-    write_json(side, {"format": FORMAT, **info}, TrainingError)
+        temporary.write_bytes(content)
+    write_json(side, {"format": FORMAT, **info, "sha256": hashlib.sha256(content).hexdigest()}, TrainingError)
 
 
 def load_weights(path: str | Path, *, store: EventSource | None = None, name: str | None = None) -> EventClassifier:
@@ -190,6 +194,9 @@ def find_weights(path: str | Path) -> tuple[Path, dict[str, Any]]:
         )
     if lacking := [key for key in ("model", "model_options", "inputs", "geometry") if key not in info]:
         raise TrainingError(f"{file.with_suffix('.json')} lacks {', '.join(lacking)}; it does not describe weights")
+    # Weights have no checksum of their own, and damaged trees end xgboost, and with it the interpreter.
+    if "sha256" in info and hashlib.sha256(file.read_bytes()).hexdigest() != info["sha256"]:
+        raise TrainingError(f"{file} is damaged, or not the file that {file.stem}.json was written for")
     return file, info
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from .._atomic import write_json
+from .._atomic import replacing, write_json
 from ..showers import Showers
 from .comparison import compare_correlations, compare_profiles, compare_quantities, energy_edges, select_sample
 from .conditions import ValidationError, match
@@ -58,7 +58,8 @@ class Validation:
         paths = [folder / "validation.json"]
         for name, table in self.tables.items():
             paths.append(folder / f"{name}.parquet")
-            table.to_parquet(paths[-1], index=False)
+            with replacing(paths[-1]) as temporary:
+                table.to_parquet(temporary, index=False)
         return paths
 
 

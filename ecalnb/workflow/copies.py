@@ -6,6 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from .._atomic import replacing, write_json
 from .series import notebooks_folder
 
 __all__ = ["working_copy"]
@@ -46,9 +47,10 @@ def working_copy(folder: str | Path | None = None, source: Path | None = None) -
             kept.append(copy.name)
             continue
         if not copy.exists() or copy.read_bytes() != content:
-            copy.write_bytes(content)
+            with replacing(copy) as temporary:
+                temporary.write_bytes(content)
         copied[copy.name] = _digest(content)
-    record.write_text(json.dumps(copied, indent=1) + "\n")
+    write_json(record, copied)
     return place, kept
 
 

@@ -134,7 +134,8 @@ def _child(job: dict[str, Any], readers: Any, out: int, err: int) -> None:
 
 def _limit_memory(size: int) -> None:
     """Address space, or, where the imports alone take most of that, the memory that a process can write to."""
-    mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() if sys.platform == "linux" else 0
+    pages = Path("/proc/self/statm").read_text().split()[0] if sys.platform == "linux" else 0
+    mapped = int(pages) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS if mapped < size / 2 else resource.RLIMIT_DATA, (size, size))
 
 

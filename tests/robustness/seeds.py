@@ -63,12 +63,14 @@ def _texts(folder: Path, events: Showers) -> list[tuple[str, Path]]:
         pairs.append((kind, path))
     ntuples.write(events[:20], folder / "schema" / "events.root")
     own = folder / "schema" / "own.toml"
-    own.write_text('base = "ams"\nname = "own"\nfront_face_z = 0.0\n[cells]\nbranch = "MC_Fiber_Energy"\nunit = "GeV"\nscale = 1.5\n')
-    own.write_text(own.read_text().replace('"MC_Fiber_Energy"', f'"{ntuples.load_schema("ams").cells.branch}"'))
+    branch = ntuples.load_schema("ams").cells.branch
+    own.write_text(
+        f'base = "ams"\nname = "own"\nfront_face_z = 0.0\n[cells]\nbranch = "{branch}"\nunit = "GeV"\nscale = 1.5\n'
+    )
     datasets = folder / "datasets" / "own.toml"
     datasets.write_text(
-        '[datasets.a]\nfiles = ["*.root"]\nkind = "mc"\nlabel = "proton"\nweight = 2.0\n'
-        '[datasets.b]\nfiles = ["b.root"]\nkind = "mc"\n[datasets.both]\nmembers = ["a", "b"]\n'
+        '[datasets.a]\nfiles = ["*.root"]\nkind = "mc"\nsimulation = "toy"\nlabel = "proton"\nweight = 2.0\n'
+        '[datasets.b]\nfiles = ["b.root"]\nkind = "mc"\nsimulation = "toy"\n[datasets.both]\nmembers = ["a", "b"]\n'
     )
     (folder / "expression").mkdir()
     for number, text in enumerate(EXPRESSIONS):
@@ -78,7 +80,7 @@ def _texts(folder: Path, events: Showers) -> list[tuple[str, Path]]:
     return [*pairs, ("schema", own), ("datasets", datasets)]
 
 
-def _weights(folder: Path, events: Showers) -> list[tuple[str, Path]]:
+def _weights(folder: Path, _: Showers) -> list[tuple[str, Path]]:
     place = folder / "network"
     place.mkdir()
     file = weights_file("ecal_simple_cnn.geant4")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from mutations import mutate
 from seeds import make_seeds
 
 from ecalnb.showers import Showers
+
+log = logging.getLogger(__name__)
 
 FIRST = 20_260_700
 """Number of the first mutation."""
@@ -59,7 +62,7 @@ def fuzz(seeds: list[tuple[str, Path]], folder: Path, total: int) -> dict[str, c
             else:
                 shutil.rmtree(place)
     report = "\n".join(f"{name:20} {dict(count)}" for name, count in sorted(counts.items()))
-    print(f"{total} damaged files, mutations {FIRST} to {FIRST + total - 1}\n{report}")
+    log.info("%s", f"{total} damaged files, mutations {FIRST} to {FIRST + total - 1}\n{report}")
     assert not failures, f"{len(failures)} of {total}; files are in {folder}\n" + "\n".join(failures)
     return counts
 
