@@ -11,6 +11,7 @@ from pathlib import Path
 
 from .. import _atomic, ntuples
 from .._progress import progress
+from ..ntuples.reader import PROVENANCE
 from ..rootio import RootError
 from ..showers import Showers
 from .run import Run
@@ -100,7 +101,7 @@ def _whole(run: Run, path: Path) -> int:
         return 0
     (made,) = ntuples.count(path).values()
     first = ntuples.read(path, n_max=1)
-    same = first.metadata.get(ntuples.PROVENANCE) == run.description
+    same = first.metadata.get(PROVENANCE) == run.description
     return made if same and made == sum(sum(ntuples.count(file).values()) for file in files) else 0
 
 

@@ -65,7 +65,10 @@ def assert_refused(done: object, output: Path) -> None:
     assert [name for name in leftovers(output) if name.endswith(".tmp")] == []
 
 
-@pytest.mark.parametrize("name", [name for name in WRITTEN if name != "run"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "convert")) for name in WRITTEN if name != "run"],
+)
 def test_a_limit_on_the_size_of_files(forks: Forks, inputs: Inputs, tmp_path: Path, name: str) -> None:
     output = fresh(tmp_path / "out")
     assert_refused(forks.command(*inputs.words(name, output), fsize=TOO_SMALL[name]), output)
@@ -76,6 +79,7 @@ def test_a_limit_on_the_size_of_files(forks: Forks, inputs: Inputs, tmp_path: Pa
     same_results(output, undisturbed)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(WRITTEN))
 def test_a_full_disk(forks: Forks, inputs: Inputs, small_disk: Path, name: str) -> None:
     room = 61_440 - TOO_SMALL[name] if name != "run" else 61_440
@@ -84,6 +88,7 @@ def test_a_full_disk(forks: Forks, inputs: Inputs, small_disk: Path, name: str) 
     assert_refused(forks.command(*inputs.words(name, small_disk)), small_disk)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["predict", "html", "png", "convert"])
 def test_what_was_there_stays(forks: Forks, inputs: Inputs, tmp_path: Path, name: str) -> None:
     output, before = fresh(tmp_path / "out"), tmp_path / "before"

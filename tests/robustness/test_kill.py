@@ -22,6 +22,7 @@ from ecalnb.showers import Showers
 log = logging.getLogger(__name__)
 
 SEED = 11
+SLOW = ("simulate", "train", "run")
 
 
 @pytest.fixture(scope="module")
@@ -60,10 +61,9 @@ def kill_and_repeat(forks: Forks, inputs: Inputs, folder: Path, name: str, kills
     return surprised
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in NAMES])
 def test_the_same_command_after_a_kill(forks: Forks, inputs: Inputs, tmp_path: Path, name: str) -> None:
-    kills = 1 if name == "run" else 3
-    assert kill_and_repeat(forks, inputs, tmp_path, name, kills) >= 1
+    assert kill_and_repeat(forks, inputs, tmp_path, name, 3) >= 1
 
 
 @pytest.mark.slow
