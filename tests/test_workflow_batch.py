@@ -101,11 +101,19 @@ def test_files_are_scored_one_by_one_and_joined(tmp_path: Path, data: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_model_is_trained_and_scores(tmp_path: Path) -> None:
-    target = "predictions/ecal_linear@geant4_sample/geant4_sample.parquet"
-    path = workflow.ensure(target, tmp_path, cores=2)
-    assert (tmp_path / "runs" / "geant4_sample" / "ecal_linear" / "weights.json").is_file()
-    assert len(pd.read_parquet(path)) == len(Store(workflow.ensure("stores/geant4_sample", tmp_path, cores=1)))
+def test_a_model_is_trained_and_scores(tmp_path: Path, data: Path, make_showers: Callable[..., Any]) -> None:
+    entry = '[datasets.{0}s]\nfiles = ["{0}s.root"]\nlabel = "{0}"\nkind = "mc"\nsimulation = "random"\n'
+    text = '[datasets.both]\nmembers = ["electrons", "protons"]\n'
+    for number, label in enumerate(("electron", "proton"), 1):
+        ntuples.write(make_showers(200, label=label, file_id=number), data / f"{label}s.root")
+        text += entry.format(label)
+    (data / "datasets.toml").write_text(text)
+    output = tmp_path / "output"
+    path = workflow.ensure("predictions/ecal_linear@both/both.parquet", output, data_dir=data, cores=2)
+    assert (output / "runs" / "both" / "ecal_linear" / "weights.json").is_file()
+    scores = pd.read_parquet(path)
+    assert scores["label"].value_counts().to_dict() == {"electron": 200, "proton": 200}
+    assert scores["ecal_linear"].notna().all()
 
 
 def test_a_file_is_converted_alone(tmp_path: Path, data: Path) -> None:
