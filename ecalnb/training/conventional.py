@@ -312,6 +312,6 @@ def load_method(file: Path, info: dict[str, Any], geometry: Calorimeter, name: s
             method = ShowerBDT.from_bytes(file.read_bytes(), standardisation)
         else:
             method = ShowerLikelihood.from_arrays(load_file(file))
-    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, AttributeError) as error:
         raise TrainingError(f"{file} does not hold a {METHODS[info['model']]}: {error}") from None
     return ShowerClassifier(name, method, ShowerColumns(), geometry, info, file)

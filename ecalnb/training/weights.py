@@ -194,6 +194,9 @@ def find_weights(path: str | Path) -> tuple[Path, dict[str, Any]]:
         )
     if lacking := [key for key in ("model", "model_options", "inputs", "geometry") if key not in info]:
         raise TrainingError(f"{file.with_suffix('.json')} lacks {', '.join(lacking)}; it does not describe weights")
+    tables = [key for key in ("model_options", "inputs", "geometry", "recipe", "data") if key in info]
+    if not isinstance(info["model"], str) or not all(isinstance(info[key], dict) for key in tables):
+        raise TrainingError(f"{file.with_suffix('.json')} is damaged: expected a model's name and tables of settings")
     # Weights have no checksum of their own, and damaged trees end xgboost, and with it the interpreter.
     if "sha256" in info and hashlib.sha256(file.read_bytes()).hexdigest() != info["sha256"]:
         raise TrainingError(f"{file} is damaged, or not the file that {file.stem}.json was written for")
