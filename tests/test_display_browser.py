@@ -41,6 +41,14 @@ FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader
 LAPTOP = {"width": 1366, "height": 900}
 PATIENCE = 240_000  # ms, for what a loaded machine may take
 DISPLAY = ".ecalnb-display"
+COUNT_SHADERS = """
+window.shaderPrograms = 0;
+const link = WebGL2RenderingContext.prototype.linkProgram;
+WebGL2RenderingContext.prototype.linkProgram = function (program) {
+    window.shaderPrograms += 1;
+    return link.call(this, program);
+};
+"""
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +116,7 @@ class Watched:
     def __init__(self, page: Any) -> None:
         self.page, self.errors = page, []
         page.set_default_timeout(PATIENCE)
+        page.add_init_script(COUNT_SHADERS)
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
@@ -269,6 +278,18 @@ def test_stepping_by_button_and_by_key(first: Shown) -> None:
     first.until(lambda: first.place != place)
     first.page.keyboard.press("ArrowLeft")
     first.until(lambda: first.place == place)
+
+
+def test_a_step_compiles_no_shader(first: Shown) -> None:
+    """Without a graphics card compiling takes seconds, and all else of a step a tenth of one."""
+    before = first.page.evaluate("window.shaderPrograms")
+    assert before > 0
+    for name in ("next", "next", "previous", "previous"):
+        place = first.place
+        first.press(name)
+        first.until(lambda place=place: first.place != place)
+        first.picture()
+    assert first.page.evaluate("window.shaderPrograms") == before
 
 
 def test_a_click_on_a_bar_tells_its_cell(first: Shown) -> None:

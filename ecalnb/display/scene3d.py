@@ -242,9 +242,10 @@ class Scene:
         n = len(low)
         vertices, triangles = scene.box_mesh(low, high)
         self._triangles = triangles.reshape(n, -1, 3)
+        blend: dict[str, Any] = {"alpha_mode": "blend", "flat_shading": True}
         self._mesh = k3d.mesh(
             vertices, triangles[:1], colors=np.zeros(8 * n, np.uint32), opacities=np.zeros(8 * n, np.float32),
-            alpha_mode="blend", flat_shading=True, name="bars", click_callback=self._clicked,
+            name="bars", click_callback=self._clicked, **blend,
         )  # fmt: skip
         vertices, ends = scene.outline(low, high, ends_only=True)
         self._segments = ends.reshape(n, -1, 2)
@@ -265,6 +266,16 @@ class Scene:
             )
             for name, color in AXIS_COLORS.items()
         }
+        # k3d replaces an object to change it, and the browser compiles a shader that nothing else uses anew, for a
+        # second or two without a graphics card. These have no extent and stay, and the shaders with them.
+        corner, none = np.zeros((3, 3), np.float32), np.zeros((1, 3), np.uint32)
+        color, full = np.zeros(3, np.uint32), np.ones(3, np.float32)
+        self.plot += k3d.mesh(corner, none, colors=color, opacities=full, name="shader of the bars", **blend)
+        self.plot += _segments(k3d, corner, none[:, :2], colors=color, opacity=0.6, name="shader of the edges")
+        self.plot += k3d.points(
+            corner[:1], colors=color[:1], point_size=1e-3, shader="3d", name="shader of the crossings"
+        )
+        self.plot += k3d.line(corner[:2], width=1e-3, shader="thick", name="shader of the axes")
         vertices, ends = scene.outline(low[:1], high[:1])
         self._marker = _segments(k3d, vertices, ends, color=0x000000, visible=False, name="picked cell")
         self._number = np.empty(0, dtype=np.intp)
