@@ -45,7 +45,7 @@ def test_first_steps_with_ams_ntuples_work(tmp_path, monkeypatch):
     assert Path("first_look.png").stat().st_size > 10_000
     schema, datasets = (block for language, block in blocks if language == "toml")
     Path("my_ams.toml").write_text(schema)
-    assert load_schema(Path("my_ams.toml")).front_face_z == -1427.92
+    assert load_schema(Path("my_ams.toml")).front_face_z == -142.792  # cm
     assert tomllib.loads(datasets)["datasets"]["flight"]["kind"] == "flight"
 
 
