@@ -24,15 +24,8 @@ from .ensembles import EnsembleGain, ensemble_gain
 from .gains import METHOD_COLUMNS, rejection_by_method
 from .matched import MatchedSample, rejection_table
 from .rejection import REJECTION_COLUMNS, rejection_curve
-from .residuals import (
-    RATIO_COLUMNS,
-    RESIDUAL_COLUMNS,
-    independent_ratios,
-    residuals_in_bins,
-    resolution_ratios,
-    space_angles,
-    without_reference,
-)
+from .residual_ratios import RATIO_COLUMNS, independent_ratios, resolution_ratios, without_reference
+from .residuals import RESIDUAL_COLUMNS, residuals_in_bins, space_angles
 from .resolution import RESOLUTION_COLUMNS, EnergyResolution, fit_energy_resolution, resolution_in_bins
 from .roc import Auc, roc_auc
 from .templates import TemplateFit, fit_templates
