@@ -306,7 +306,10 @@ def test_a_production_is_simulated_file_by_file(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("[07_seven]\n", "07_seven, which is not in"),
-        ("[01_one]\nfigure = []\n", "unknown figure; expected datasets, figures, inputs, mem_mb, minutes, outputs, threads"),
+        (
+            "[01_one]\nfigure = []\n",
+            "unknown figure; expected datasets, figures, inputs, mem_mb, minutes, outputs, threads",
+        ),
     ],
 )
 def test_a_wrong_description_of_the_series_is_an_error(tmp_path: Path, text: str, message: str) -> None:

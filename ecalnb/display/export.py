@@ -10,6 +10,7 @@ import base64
 import html
 import json
 import os
+import re
 from pathlib import Path
 
 from .._atomic import replacing
@@ -67,7 +68,7 @@ def page(shower: Showers, *, row: int | None = None, threshold: float = 0.002, e
     Returns
     -------
     str
-        The page, with everything inside that it needs.
+        The page, with everything inside that it needs; the same event makes the same bytes.
 
     Raises
     ------
@@ -77,8 +78,7 @@ def page(shower: Showers, *, row: int | None = None, threshold: float = 0.002, e
     geometry, image, axes = shower.geometry, finite_image(shower), axes_of(shower)
     drawn = Scene(geometry, height=430, threshold=threshold)
     drawn.show(image, axes)
-    drawn.plot.snapshot_type = "full"
-    inner = drawn.plot.get_snapshot(additional_js_code=_READY % json.dumps(camera("perspective", geometry)))
+    inner = _picture(drawn, _READY % json.dumps(camera("perspective", geometry)))
     lines = summary(shower, row=row, extra=extra)
     name = html.escape(", ".join(text for text in (_TITLE, lines.get("event"), lines.get("label")) if text))
     sheet = base64.b64encode(to_png(draw_sheet(shower))).decode()
@@ -106,6 +106,15 @@ def page(shower: Showers, *, row: int | None = None, threshold: float = 0.002, e
 </body>
 </html>
 """
+
+
+def _picture(drawn: Scene, code: str) -> str:
+    """Page of k3d with a scene: the same for the same event, without the time and the addresses in memory."""
+    for number, drawable in enumerate(drawn.plot.objects, start=1):
+        drawable.id = number
+    drawn.plot.snapshot_type = "full"
+    text: str = drawn.plot.get_snapshot(additional_js_code=code)
+    return re.sub(r"<title>.*?</title>", f"<title>{_TITLE}</title>", text, count=1)
 
 
 def write_html(

@@ -82,9 +82,9 @@ def test_a_limit_on_the_size_of_files(forks: Forks, inputs: Inputs, tmp_path: Pa
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(WRITTEN))
 def test_a_full_disk(forks: Forks, inputs: Inputs, small_disk: Path, name: str) -> None:
-    room = 61_440 - TOO_SMALL[name] if name != "run" else 61_440
-    if name in ("predict", "convert", "png", "html"):  # the others need more than there is anyway
-        (small_disk / "ballast").write_bytes(bytes(room))
+    ballast = 65_536 if name == "run" else 61_440 - TOO_SMALL[name]
+    if name not in ("simulate", "train"):  # which need more than there is anyway
+        (small_disk / "ballast").write_bytes(bytes(ballast))
     assert_refused(forks.command(*inputs.words(name, small_disk)), small_disk)
 
 
@@ -118,7 +118,7 @@ def test_kept_events_survive_a_full_disk(tmp_path: Path) -> None:
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
         try:
-            with pytest.raises(ValueError, match="cannot be written: File too large"):
+            with pytest.raises(ValueError, match=r"cannot be written: .*File too large"):
                 kept.save(path)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
