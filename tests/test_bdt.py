@@ -336,5 +336,9 @@ def test_damaged_trees(run, tmp_path: Path) -> None:
     for name in ("config.json", "weights.json"):
         (copy / name).write_bytes((run.path / name).read_bytes())
     (copy / "weights.ubj").write_bytes(b"nonsense")
+    with pytest.raises(TrainingError, match=r"is damaged, or not the file that weights.json was written for"):
+        load_weights(copy)
+    info = json.loads((copy / "weights.json").read_text())
+    (copy / "weights.json").write_text(json.dumps({name: value for name, value in info.items() if name != "sha256"}))
     with pytest.raises(TrainingError, match=r"weights.ubj does not hold a BDT, 19 variables: not trees of xgboost"):
         load_weights(copy)

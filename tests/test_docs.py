@@ -7,6 +7,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
+import pytest
 import yaml
 
 import ecalnb
@@ -28,6 +29,7 @@ def test_another_calorimeter_goes_all_the_way(tmp_path, monkeypatch):
     assert Path("event.png").stat().st_size > 10_000
 
 
+@pytest.mark.slow
 def test_first_steps_with_ams_ntuples_work(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     page = (DOCS / "ams-ntuples.md").read_text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -387,5 +388,9 @@ def test_damaged_weights(run, tmp_path: Path) -> None:
     for name in ("config.json", "weights.json"):
         (copy / name).write_bytes((run.path / name).read_bytes())
     (copy / "weights.safetensors").write_bytes(b"nonsense")
+    with pytest.raises(TrainingError, match=r"is damaged, or not the file that weights.json was written for"):
+        load_weights(copy)
+    info = json.loads((copy / "weights.json").read_text())
+    (copy / "weights.json").write_text(json.dumps({name: value for name, value in info.items() if name != "sha256"}))
     with pytest.raises(TrainingError, match=r"weights.safetensors does not hold a likelihood"):
         load_weights(copy)

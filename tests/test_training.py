@@ -501,13 +501,26 @@ def copied(run: TrainingRun, tmp_path: Path) -> Path:
     return tmp_path / "model.safetensors"
 
 
+def forget_checksum(path: Path) -> None:
+    side = path.with_suffix(".json")
+    info = json.loads(side.read_text())
+    side.write_text(json.dumps({name: value for name, value in info.items() if name != "sha256"}))
+
+
 def spoil(change: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path], None]:
+    """Other tensors, written by somebody who leaves the checksum out."""
+
     def apply(path: Path) -> None:
         tensors = load_file(path)
         change(tensors)
         save_file(tensors, path)
+        forget_checksum(path)
 
     return apply
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
 
 
 @pytest.mark.parametrize(
@@ -519,7 +532,8 @@ def spoil(change: Callable[[dict[str, torch.Tensor]], Any]) -> Callable[[Path], 
             spoil(lambda t: t.update({"head.bias": torch.zeros(2)})),
             r"head.bias has shape \(2,\); the model needs \(1,\)",
         ),
-        (lambda path: path.write_bytes(path.read_bytes()[:1000]), "is not a readable safetensors file"),
+        (cut, "is damaged, or not the file that model.json was written for"),
+        (lambda path: (cut(path), forget_checksum(path)), "is not a readable safetensors file"),
         (lambda path: path.with_suffix(".json").write_text("{"), "model.json is not valid JSON"),
         (lambda path: path.with_suffix(".json").write_text('{"format": 9}'), "has format 9; this version reads 1"),
         (lambda path: path.with_suffix(".json").write_text('{"format": 1}'), "lacks model, model_options, inputs"),

@@ -15,10 +15,9 @@ from pathlib import Path
 import pytest
 from fork_server import Forks
 from results import leftovers, same_results, unfinished
-from toy_commands import Inputs, fresh, make_inputs
+from toy_commands import Inputs, fresh
 
 from ecalnb.display.annotations import KeptEvents
-from ecalnb.showers import Showers
 
 WRITTEN = {
     "simulate": "e.root", "convert": "store", "train": "run", "run": "metrics", "predict": "scores.parquet",
@@ -29,17 +28,6 @@ WRITTEN = {
 TOO_SMALL = {"simulate": 60_000, "convert": 20_000, "train": 60_000, "run": 20, "predict": 4_000, "html": 40_000,
              "png": 20_000}  # fmt: skip
 """Bytes that are too few for the largest file that the command writes."""
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory, sample: Showers) -> Inputs:
-    return make_inputs(tmp_path_factory.mktemp("inputs"), sample)
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as server:
-        yield server
 
 
 @pytest.fixture

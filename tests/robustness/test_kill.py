@@ -9,31 +9,17 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from fork_server import Forks
 from results import leftovers, same_results, unfinished
-from toy_commands import NAMES, Inputs, fresh, make_inputs
-
-from ecalnb.showers import Showers
+from toy_commands import NAMES, Inputs, fresh
 
 log = logging.getLogger(__name__)
 
 SEED = 11
 SLOW = ("simulate", "train", "run")
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory: pytest.TempPathFactory, sample: Showers) -> Inputs:
-    return make_inputs(tmp_path_factory.mktemp("inputs"), sample)
-
-
-@pytest.fixture(scope="module")
-def forks() -> Iterator[Forks]:
-    with Forks() as server:
-        yield server
 
 
 def kill_and_repeat(forks: Forks, inputs: Inputs, folder: Path, name: str, kills: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
@@ -51,7 +52,7 @@ def parameter(low: float, high: float, unit: str = "", default: float | None = N
 
 
 @dataclass(frozen=True)
-class Effect:
+class Effect(ABC):
     """An effect of a detector. Its parameters are its fields.
 
     Raises
@@ -72,9 +73,9 @@ class Effect:
                 unit = f" {known.metadata['unit']}" if known.metadata["unit"] else ""
                 raise ValueError(f"{known.name} of {self.name} is {value!r}; expected {low:g} to {high:g}{unit}")
 
+    @abstractmethod
     def __call__(self, energies: FloatArray, circumstances: Circumstances) -> FloatArray:
         """Energies after the effect, GeV, shape (n, n_layers, n_cells); the given ones may be changed in place."""
-        raise NotImplementedError
 
     def parameters(self) -> dict[str, Any]:
         """Parameters by name."""
