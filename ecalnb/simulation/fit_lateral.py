@@ -87,7 +87,9 @@ class LateralSample:
         slope = np.where(is_x, tracks.slope_x[:, None], tracks.slope_y[:, None])
         distance = geometry.cell_centers() - geometry.project(tracks)[:, :, None]
         crossing = np.asarray(abs(slope) * geometry.layer_thickness, dtype=np.float64)
-        return LateralSample(images, energy, np.log(energy / reference), distance, slope, crossing, near, geometry.cell_pitch)
+        return LateralSample(
+            images, energy, np.log(energy / reference), distance, slope, crossing, near, geometry.cell_pitch
+        )
 
     def halves(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Events of the lower and of the upper half of the energies."""
