@@ -190,10 +190,10 @@ def test_stopping_power_of_a_minimum_ionising_particle():
 
 def test_fluctuations_are_landau_s():
     def density(value):  # L. Landau, J. Phys. USSR 8 (1944) 201
-        part = integrate.quad(lambda t: np.exp(-t * (np.log(t) + value)) * np.sin(np.pi * t), 0, 40, limit=300)[0]
-        return (
-            integrate.quad(lambda t: np.exp(-t * (np.log(t) + value)) * np.sin(np.pi * t), 0, 40, limit=300)[0] / np.pi
-        )
+        def integrand(t):
+            return np.exp(-t * (np.log(t) + value)) * np.sin(np.pi * t)
+
+        return integrate.quad(integrand, 0, 40, limit=300)[0] / np.pi
 
     points = np.arange(-3.0, 60.0, 0.02)
     cumulative = integrate.cumulative_trapezoid([density(point) for point in points], points, initial=0)
