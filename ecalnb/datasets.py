@@ -163,6 +163,8 @@ def _load(
     entry = dict(entries[name])
     if "members" in entry:
         check_keys(entry, ("members",), where)
+        if not isinstance(entry["members"], list) or not all(isinstance(each, str) for each in entry["members"]):
+            raise ValueError(f"{where}: members is {entry['members']!r}; expected a list of names of datasets")
         members = tuple(_load(member, entries, datasets, splits, path, (*above, name)) for member in entry["members"])
         kinds = {part.kind for member in members for part in member.parts()}
         if len(kinds) > 1:
@@ -178,6 +180,9 @@ def _load(
     check_keys(entry, keys, where, required=("kind",))
     if isinstance(entry.get("files"), str):
         raise ValueError(f"{where}: files is {entry['files']!r}; expected a list")
+    for key in ("label", "kind", "simulation", "split"):
+        if not isinstance(entry.get(key, ""), str):
+            raise ValueError(f"{where}: {key} is {entry[key]!r}; expected text")
     split = entry.get("split", "default")
     if split not in splits:
         raise ValueError(f"{where}: no split is named {split!r}; expected one of {', '.join(splits)}")

@@ -172,6 +172,8 @@ def open_tree(path: Path, name: str) -> Iterator[Tree]:
             if len(cycles) > 1:
                 log.info("%s: the tree %r has cycles %s; reading the highest", path, name, ", ".join(map(str, cycles)))
             source = file[f"{name};{cycles[-1]}"] if cycles else None
+            if source is not None:  # an RNTuple reads its own header when it is first asked
+                source.num_entries, source.keys(recursive=False)
             texts = [key.rpartition(";")[0] for key, kind in classes.items() if kind == "TObjString"]
             notes = {key: str(file[key]) for key in texts}
         except Exception as error:

@@ -123,6 +123,27 @@ def test_models_learn_and_come_back_from_their_files(kind, sets, events, tmp_pat
     np.testing.assert_array_equal(load_model(tmp_path).predict(test, threads=1), probabilities)
 
 
+def test_damaged_files_of_a_model_are_refused(trees, tmp_path):
+    trees.save(tmp_path)
+    file, side = tmp_path / "trees.ubj", tmp_path / "model.json"
+    whole, description = file.read_bytes(), side.read_text()
+    for damaged in (whole[:-100], whole[:500] + bytes([whole[500] ^ 1]) + whole[501:], b""):
+        file.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"trees.ubj is damaged, or not the file that model.json was written for"):
+            load_model(tmp_path)
+    file.unlink()
+    with pytest.raises(ValueError, match=r"trees.ubj cannot be read: No such file"):
+        load_model(tmp_path)
+    file.write_bytes(whole)
+    for old, new, message in (
+        ('"natural"', '"naturel"', "lacks natural; it does not describe a model of nuclei"),
+        ('"xgboost"', '"forest"', "describes a model 'forest'; expected one of xgboost"),
+    ):
+        side.write_text(description.replace(old, new))
+        with pytest.raises(ValueError, match=message):
+            load_model(tmp_path)
+
+
 def test_missing_variables_are_for_trees_only(trees, sets, events):
     lacking = replace(events[:100], values=events.values[:100].copy(), missing=("trd_q",))
     assert np.isfinite(trees.predict(lacking, threads=1)).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from dataclasses import asdict, dataclass, field
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 MODELS = ("xgboost", "mlp", "cnn", "transformer")
 """Kinds of models."""
+
+_KEYS = ("kind", "species", "columns", "prior", "natural", "settings", "history", "seconds")
 
 
 @dataclass(frozen=True)
@@ -114,16 +117,17 @@ class NucleiModel:
             "seconds": self.seconds,
         }
         if self.kind == "xgboost":
-            with replacing(folder / "trees.ubj") as temporary:
-                temporary.write_bytes(self.core.save_raw("ubj"))
+            weights = bytes(self.core.save_raw("ubj"))
         else:
             from safetensors.torch import save
 
             network, scaling = self.core
             content["scaling"] = {"middle": scaling.middle.tolist(), "width": scaling.width.tolist()}
-            with replacing(folder / "weights.safetensors") as temporary:
-                temporary.write_bytes(save(network.state_dict()))
-        write_json(folder / "model.json", content)
+            weights = save(network.state_dict())
+        (folder / "model.json").unlink(missing_ok=True)  # it must never describe weights that it was not written for
+        with replacing(folder / _file(self.kind)) as temporary:
+            temporary.write_bytes(weights)
+        write_json(folder / "model.json", {**content, "sha256": hashlib.sha256(weights).hexdigest()})
 
 
 def train_model(
@@ -190,40 +194,65 @@ def load_model(folder: str | Path) -> NucleiModel:
     Raises
     ------
     ValueError
-        If there is none, or it has other variables than this version of the package.
+        If there is none, it has other variables than this version of the package, or its files are damaged.
     """
-    from ..training.weights import read_json
+    from ..training.weights import read_checked, read_json
 
     folder = Path(folder)
-    if not (folder / "model.json").is_file():
+    side = folder / "model.json"
+    if not side.is_file():
         raise ValueError(f"{folder} has no model of nuclei; expected model.json in it")
-    content = read_json(folder / "model.json")
+    content = read_json(side)
+    if lacking := [key for key in _KEYS if key not in content]:
+        raise ValueError(f"{side} lacks {', '.join(lacking)}; it does not describe a model of nuclei")
     columns = list(load_nuclei_schema().columns)
     if content["columns"] != columns:
         raise ValueError(f"{folder}: the model has {len(content['columns'])} other variables; expected the schema's")
+    if content["kind"] not in MODELS:
+        raise ValueError(f"{side} describes a model {content['kind']!r}; expected one of {', '.join(MODELS)}")
     species = pick(content["species"])
     prior = _read(content["prior"])
     natural = None if content["natural"] is None else _read(content["natural"])
-    core: Any
-    if content["kind"] == "xgboost":
-        import xgboost
-
-        core = xgboost.Booster(model_file=bytearray((folder / "trees.ubj").read_bytes()))
-    else:
-        from safetensors.torch import load
-
-        from .network_training import Scaling
-        from .networks import make_network
-
-        network = make_network(content["kind"], len(columns), prior.shares.shape[1], **content["settings"]["network"])
-        network.load_state_dict(load((folder / "weights.safetensors").read_bytes()))
-        core = (
-            network.eval(),
-            Scaling(*(np.array(content["scaling"][name], np.float32) for name in ("middle", "width"))),
-        )
+    file = folder / _file(content["kind"])
+    weights = read_checked(file, content, side.name)
+    core = _trees(file, weights) if content["kind"] == "xgboost" else _network(file, weights, content, prior)
     history = pd.DataFrame(content["history"])
     kind, settings, seconds = (content[name] for name in ("kind", "settings", "seconds"))
     return NucleiModel(kind, species, prior, settings, history, seconds, core, natural)
+
+
+def _file(kind: str) -> str:
+    return "trees.ubj" if kind == "xgboost" else "weights.safetensors"
+
+
+def _trees(file: Path, weights: bytes) -> Any:
+    import xgboost
+
+    try:
+        return xgboost.Booster(model_file=bytearray(weights))
+    except xgboost.core.XGBoostError as error:
+        raise ValueError(f"{file} holds no trees of xgboost: {str(error).strip().splitlines()[-1]}") from None
+
+
+def _network(file: Path, weights: bytes, content: dict[str, Any], prior: Prior) -> tuple[Any, Any]:
+    """Network in evaluation mode, and the scaling of its inputs."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    from ..training.weights import check_fits
+    from .network_training import Scaling
+    from .networks import make_network
+
+    kind, network_settings = content["kind"], content["settings"]["network"]
+    network = make_network(kind, len(content["columns"]), prior.shares.shape[1], **network_settings)
+    try:
+        tensors = load(weights)
+    except SafetensorError as error:
+        raise ValueError(f"{file} is not a readable safetensors file: {error}") from None
+    check_fits(file, f"the model {kind}", network, tensors)
+    network.load_state_dict(tensors)
+    middle, width = (np.array(content["scaling"][name], np.float32) for name in ("middle", "width"))
+    return network.eval(), Scaling(middle, width)
 
 
 def _written(prior: Prior) -> dict[str, Any]:

@@ -115,6 +115,8 @@ def load_nuclei_schema(name: str | Path = "default") -> NucleiSchema:
     check_keys(truth, _TRUTH, f"{path}, [truth]")
     if "base" not in content:
         check_keys(content, content, str(path), required=("tree", "variables"))
+        for key, entry in entries.items():
+            check_keys(entry, keys, f"{path}, [variables.{key}]", required=("subdetector",))
         return NucleiSchema(content["tree"], tuple(Variable(key, **entry) for key, entry in entries.items()), truth)
     base = load_nuclei_schema(content["base"])
     known = {each.name: each for each in base.variables}

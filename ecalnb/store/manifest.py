@@ -78,7 +78,9 @@ def list_shards(folder: Path) -> Listing:
             ) from error
         check_version(content, manifest)
         listing.common = content
-        known = {entry["name"]: Shard.from_entry(entry, content, manifest) for entry in entries}
+        if not isinstance(entries, list):
+            raise StoreError(f"{manifest}: shards is {entries!r}; expected a list")
+        known = {shard.name: shard for shard in (Shard.from_entry(entry, content, manifest) for entry in entries)}
     if not folder.is_dir():
         return listing
     for path in sorted(folder.glob(f"*{SUFFIX}")):

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ FORMAT = "ecalnb store"
 VERSION = 1
 SUFFIX = ".arrow"
 _KEY = b"ecalnb"
+_UNREADABLE = (pa.ArrowException, OSError, LookupError, TypeError, json.JSONDecodeError, UnicodeDecodeError)
+_KINDS = {"name": str, "n_bytes": int, "modified": int, "n_events": int, "n_hits": int, "checksum": str}
+_KINDS |= {"labels": dict, "sources": list}
 
 
 @dataclass(frozen=True)
@@ -82,12 +85,14 @@ class Shard:
     @classmethod
     def from_entry(cls, entry: dict[str, Any], common: dict[str, Any], where: Path) -> Shard:
         """Shard of an entry of the manifest ``where``."""
-        expected = {f.name for f in fields(cls)} - {"common"}
-        if set(entry) != expected:
-            odd = ", ".join(sorted(set(entry) ^ expected))
+        if not isinstance(entry, dict) or entry.keys() != _KINDS.keys():
+            odd = ", ".join(sorted(entry.keys() ^ _KINDS.keys())) if isinstance(entry, dict) else repr(entry)
             raise StoreError(
-                f"{where}: an entry has missing or unknown keys ({odd}); expected {', '.join(sorted(expected))}"
+                f"{where}: an entry has missing or unknown keys ({odd}); expected {', '.join(sorted(_KINDS))}"
             )
+        for name, kind in _KINDS.items():
+            if not isinstance(entry[name], kind):
+                raise StoreError(f"{where}: {name} of a shard is {entry[name]!r}; expected {kind.__name__}")
         return cls(**{**entry, "sources": tuple(entry["sources"])}, common=common)
 
 
@@ -106,6 +111,9 @@ def check_version(common: dict[str, Any], where: Path) -> None:
             f"{where} has schema version {common.get('version')}, this ecalnb reads version {VERSION}; "
             "convert the ROOT files again, or use the ecalnb that wrote it"
         )
+    for part in ("geometry", "options"):
+        if not isinstance(common.get(part), dict):
+            raise StoreError(f"{where} is damaged: {part} is {common.get(part)!r}; expected a table")
 
 
 def write_shard(
@@ -176,13 +184,13 @@ def read_shard(path: Path) -> Shard:
             check_version(common, path)
             last = reader.get_batch_with_custom_metadata(reader.num_record_batches - 1)
             facts = json.loads((last.custom_metadata or {})[_KEY])
+        facts["sources"] = tuple(facts["sources"])
+        return Shard(path.name, status.st_size, status.st_mtime_ns, **facts, common=common)
     except FileNotFoundError:
         raise StoreError(f"{path}: no such file; expected a shard of a store") from None
-    except (pa.ArrowInvalid, pa.ArrowIndexError, OSError, KeyError, IndexError, json.JSONDecodeError) as error:
+    except _UNREADABLE as error:
         message = f"{path} is truncated or not a shard: {str(error).splitlines()[0]}; convert its source again"
         raise DamagedShard(message) from error
-    facts["sources"] = tuple(facts["sources"])
-    return Shard(path.name, status.st_size, status.st_mtime_ns, **facts, common=common)
 
 
 def read_batches(path: Path, shard: Shard) -> list[pa.RecordBatch]:
@@ -201,9 +209,10 @@ def read_batches(path: Path, shard: Shard) -> list[pa.RecordBatch]:
         with pa.memory_map(str(path)) as file:  # the mapping outlives the open file: no limit on the number of shards
             reader = pa.ipc.open_file(file)
             batches = [reader.get_batch(i) for i in range(reader.num_record_batches - 1)]
-    except (pa.ArrowInvalid, OSError) as error:
+            names = reader.schema.names
+    except _UNREADABLE as error:
         raise StoreError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
-    if batches and HITS not in batches[0].schema.names:
+    if batches and HITS not in names:
         raise StoreError(f"{path} has no column {HITS!r}; it is damaged, convert its source again")
     if (n_events := sum(map(len, batches))) != shard.n_events:
         raise StoreError(f"{path} holds {n_events} events, {shard.n_events} were expected; convert its source again")

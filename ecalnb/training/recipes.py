@@ -242,7 +242,11 @@ def _read(path: str | Path | None) -> tuple[Path, dict[str, Any]]:
 
 def list_recipes(path: str | Path | None = None) -> dict[str, str]:
     """Names of the recipes in a TOML file (the packaged one unless told) with their descriptions."""
-    return {name: str(content.get("description", "")) for name, content in _read(path)[1].items()}
+    file, recipes = _read(path)
+    for name, content in recipes.items():
+        if not isinstance(content, dict):
+            raise TrainingError(f"{file}: {name} is {content!r}; expected a recipe, which is a table")
+    return {name: str(content.get("description", "")) for name, content in recipes.items()}
 
 
 def resolve_recipe(

@@ -30,8 +30,8 @@ from .inputs import Batch, Inputs, NeedsColumns, inputs_from
 from .targets import ClassTarget
 
 __all__ = ["Classifier", "EventClassifier", "check_fits", "geometry_from", "geometry_to_dict", "load_network"]
-__all__ += ["find_weights", "load_weights", "name_of", "read_network", "save_weights", "start_from"]
-__all__ += ["target_of", "warn_of_other_data"]
+__all__ += ["find_weights", "load_weights", "name_of", "read_checked", "read_network", "save_weights"]
+__all__ += ["start_from", "target_of", "warn_of_other_data"]
 
 log = logging.getLogger(__name__)
 
@@ -197,10 +197,27 @@ def find_weights(path: str | Path) -> tuple[Path, dict[str, Any]]:
     tables = [key for key in ("model_options", "inputs", "geometry", "recipe", "data") if key in info]
     if not isinstance(info["model"], str) or not all(isinstance(info[key], dict) for key in tables):
         raise TrainingError(f"{file.with_suffix('.json')} is damaged: expected a model's name and tables of settings")
-    # Weights have no checksum of their own, and damaged trees end xgboost, and with it the interpreter.
-    if "sha256" in info and hashlib.sha256(file.read_bytes()).hexdigest() != info["sha256"]:
-        raise TrainingError(f"{file} is damaged, or not the file that {file.stem}.json was written for")
+    read_checked(file, info, f"{file.stem}.json")
     return file, info
+
+
+def read_checked(file: Path, info: Mapping[str, Any], description: str) -> bytes:
+    """Content of a file of weights, compared with the SHA-256 of the JSON file that describes it, if that has one.
+
+    Weights have no checksum of their own, and damaged trees end xgboost, and with it the interpreter.
+
+    Raises
+    ------
+    TrainingError
+        If the file cannot be read, or is another than the one described.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise TrainingError(f"{file} cannot be read: {error.strerror}") from None
+    if "sha256" in info and hashlib.sha256(content).hexdigest() != info["sha256"]:
+        raise TrainingError(f"{file} is damaged, or not the file that {description} was written for")
+    return content
 
 
 def target_of(info: Mapping[str, Any]) -> str:

@@ -72,7 +72,7 @@ def _schema(path: Path) -> str:
 def _datasets(path: Path) -> str:
     from ecalnb.datasets import load_datasets
 
-    return checksum(load_datasets(path))
+    return checksum(repr(load_datasets(path)).replace(str(path.parent), ""))  # paths in it are relative to it
 
 
 def _recipes(path: Path) -> str:
@@ -151,7 +151,8 @@ def _kept(path: Path) -> str:
 def _info(path: Path) -> str:
     from ecalnb.cli.describe import describe, to_text
 
-    return checksum(to_text(describe(path.parent if path.name == "config.json" else path)))
+    text = to_text(describe(path.parent if path.name == "config.json" else path))
+    return checksum(text.replace(str(path.parent), ""))
 
 
 READERS: dict[str, Callable[[Path], str]] = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import html.parser
+import json
 import os
 import pickle
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,10 @@ from ecalnb.display.annotations import KeptEvents
 from ecalnb.display.export import page
 from ecalnb.expressions import Condition
 from ecalnb.models import weights_file
+from ecalnb.nuclei.model import load_model, train_model
+from ecalnb.nuclei.parameters import pick
+from ecalnb.nuclei.protocol import in_sample, mix
+from ecalnb.nuclei.simulation import Beam, simulate
 from ecalnb.showers import Showers
 from ecalnb.simulation.interactions import Interactions
 from ecalnb.store import Store, from_showers
@@ -46,11 +51,36 @@ def test_the_payload_works(mark: Path) -> None:
 
 @pytest.mark.parametrize("name", ["w.safetensors", "w.ubj"])
 def test_weights(tmp_path: Path, mark: Path, name: str) -> None:
-    source = weights_file("ecal_simple_cnn.geant4").with_suffix(".json")
-    (tmp_path / name).write_bytes(pickle.dumps(Payload(mark)))
-    shutil.copy(source, tmp_path / "w.json")
-    with pytest.raises(ValueError, match="w"):
+    content = json.loads(weights_file("ecal_simple_cnn.geant4").with_suffix(".json").read_text())
+    payload = pickle.dumps(Payload(mark))
+    (tmp_path / name).write_bytes(payload)
+    (tmp_path / "w.json").write_text(json.dumps(content))
+    with pytest.raises(ValueError, match="is damaged, or not the file"):
         load_weights(tmp_path / name)
+    (tmp_path / "w.json").write_text(json.dumps({**content, "sha256": hashlib.sha256(payload).hexdigest()}))
+    with pytest.raises(ValueError, match="not a readable safetensors file"):
+        load_weights(tmp_path / name)
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "mlp"])
+def test_models_of_nuclei(tmp_path: Path, mark: Path, kind: str) -> None:
+    species = pick(["O", "F"])
+    sets = [mix(in_sample(simulate(4000, Beam(species), seed=1), name), species) for name in ("train", "validation")]
+    settings = {"rounds": 2} if kind == "xgboost" else {"epochs": 1}
+    train_model(kind, *sets, species, threads=1, **settings).save(tmp_path)
+    file = tmp_path / ("trees.ubj" if kind == "xgboost" else "weights.safetensors")
+    file.write_bytes(pickle.dumps(Payload(mark)))
+    with pytest.raises(ValueError, match="is damaged, or not the file"):
+        load_model(tmp_path)
+    side = tmp_path / "model.json"
+    content = json.loads(side.read_text())
+    side.write_text(json.dumps({**content, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}))
+    with pytest.raises(ValueError, match=r"holds no trees of xgboost|not a readable safetensors file"):
+        load_model(tmp_path)
+    side.write_bytes(pickle.dumps(Payload(mark)))
+    with pytest.raises(ValueError, match="is not valid JSON"):
+        load_model(tmp_path)
     assert not mark.exists()
 
 
