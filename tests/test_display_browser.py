@@ -41,12 +41,18 @@ FLAGS = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader
 LAPTOP = {"width": 1366, "height": 900}
 PATIENCE = 240_000  # ms, for what a loaded machine may take
 DISPLAY = ".ecalnb-display"
-COUNT_SHADERS = """
+COUNT = """
 window.shaderPrograms = 0;
 const link = WebGL2RenderingContext.prototype.linkProgram;
 WebGL2RenderingContext.prototype.linkProgram = function (program) {
     window.shaderPrograms += 1;
     return link.call(this, program);
+};
+window.framesDrawn = 0;
+const clear = WebGL2RenderingContext.prototype.clear;
+WebGL2RenderingContext.prototype.clear = function (mask) {
+    window.framesDrawn += 1;
+    return clear.call(this, mask);
 };
 """
 
@@ -116,7 +122,7 @@ class Watched:
     def __init__(self, page: Any) -> None:
         self.page, self.errors = page, []
         page.set_default_timeout(PATIENCE)
-        page.add_init_script(COUNT_SHADERS)
+        page.add_init_script(COUNT)
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
@@ -280,15 +286,16 @@ def test_stepping_by_button_and_by_key(first: Shown) -> None:
     first.until(lambda: first.place == place)
 
 
-def test_a_step_compiles_no_shader(first: Shown) -> None:
-    """Without a graphics card compiling takes seconds, and all else of a step a tenth of one."""
+def test_a_step_compiles_no_shader_and_draws_one_frame(first: Shown) -> None:
+    """Without a graphics card compiling takes seconds, a frame a tenth of one, and all else of a step as much."""
     before = first.page.evaluate("window.shaderPrograms")
     assert before > 0
     for name in ("next", "next", "previous", "previous"):
-        place = first.place
+        place, frames = first.place, first.page.evaluate("window.framesDrawn")
         first.press(name)
         first.until(lambda place=place: first.place != place)
         first.picture()
+        assert first.page.evaluate("window.framesDrawn") == frames + 1
     assert first.page.evaluate("window.shaderPrograms") == before
 
 

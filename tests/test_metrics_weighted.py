@@ -123,9 +123,8 @@ def core(e: Sample, p: Sample) -> list[float]:  # noqa: ARG001
 
 
 def quantiles(e: Sample, p: Sample) -> list[float]:  # noqa: ARG001
-    options = {"n_bootstrap": 20}
-    central, shortest = (quantile_resolution(e[0], e[2], interval=kind, **options) for kind in ("central", "shortest"))
-    return [central.half_width, central.median, shortest.half_width]
+    found = quantile_resolution(e[0], e[2], n_bootstrap=20)
+    return [found.half_width, found.median]
 
 
 def resolutions(e: Sample, p: Sample) -> list[float]:  # noqa: ARG001

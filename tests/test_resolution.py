@@ -113,9 +113,8 @@ def test_windows_that_mean_nothing_are_refused(n_sigma):
 # --- quantiles ---
 
 
-@pytest.mark.parametrize("interval", ["central", "shortest"])
-def test_half_width_of_a_normal_distribution_is_sigma(interval):
-    result = quantile_resolution(quantiles_of(norm(3, 0.2)), interval=interval)
+def test_half_width_of_a_normal_distribution_is_sigma():
+    result = quantile_resolution(quantiles_of(norm(3, 0.2)))
     assert result.half_width == pytest.approx(0.2, rel=2e-3)
     assert result.median == pytest.approx(3, abs=1e-3)
     # Asymptotic errors from the density at the ends of the interval, and at the median.
@@ -125,11 +124,9 @@ def test_half_width_of_a_normal_distribution_is_sigma(interval):
     assert result.median_error == pytest.approx(0.2 * np.sqrt(np.pi / 2 / n), rel=0.25)
 
 
-def test_intervals_of_an_exponential_distribution_are_analytic():
+def test_interval_of_an_exponential_distribution_is_analytic():
     sample = quantiles_of(expon(), 20001)
-    shortest = quantile_resolution(sample, interval="shortest", n_bootstrap=20)
-    assert (shortest.low, shortest.high) == pytest.approx((0, -np.log(1 - ONE_SIGMA)), abs=2e-3)
-    central = quantile_resolution(sample, interval="central", n_bootstrap=20)
+    central = quantile_resolution(sample, n_bootstrap=20)
     assert (central.low, central.high) == pytest.approx((-np.log(norm.cdf(1)), -np.log(norm.sf(1))), rel=1e-3)
 
 
@@ -150,7 +147,6 @@ def test_quantile_resolution_is_reproducible():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"interval": "widest"}, "interval is 'widest'"),
         ({"level": 68}, "strictly between 0 and 1"),
         ({"n_bootstrap": 1}, "n_bootstrap is 1"),
     ],
@@ -165,7 +161,7 @@ def test_wrong_arguments_of_quantiles_are_named(arguments, message):
 # --- in bins ---
 
 
-@pytest.mark.parametrize("kind", ["core", "central", "shortest"])
+@pytest.mark.parametrize("kind", ["core", "central"])
 def test_bias_and_resolution_in_bins_are_those_put_in(kind):
     rng = np.random.default_rng(2)
     true = np.exp(rng.uniform(np.log(5), np.log(500), 12000))

@@ -118,8 +118,9 @@ class Scene:
             camera_fov=scene.FIELD_OF_VIEW,
             colorbar_object_id=0,
             axes_helper=1.0,
-            antialias=1,  # more, and a logarithmic depth, cost computers without a graphics card several times as much
+            antialias=0,  # more, and a logarithmic depth, cost computers without a graphics card several times as much
             logarithmic_depth_buffer=False,
+            render_on_change=False,  # an event changes several objects, and is drawn once
             mode="callback",
             name="ecalnb_event",
         )
@@ -185,6 +186,7 @@ class Scene:
             self._edges.indices = _chosen(self._segments, number)
             self._edges.visible = len(number) > 0
         self._update_points()
+        self.plot.render()
 
     def _update_points(self) -> None:
         wanted = self.shown != "bars"
@@ -213,6 +215,7 @@ class Scene:
         with self._marker.hold_sync():
             self._marker.vertices = scene.outline(low - 1.5, high + 1.5)[0]
             self._marker.visible = True
+        self.plot.render()
 
     def _add_calorimeter(self, k3d: Any) -> None:
         side, depth = self.geometry.width / 2, self.geometry.thickness

@@ -28,7 +28,7 @@ __all__ = ["RESOLUTION_COLUMNS", "EnergyResolution", "fit_energy_resolution", "r
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["core", "central", "shortest"]
+Kind = Literal["core", "central"]
 
 RESOLUTION_COLUMNS = {
     "energy_low": "lower edge of the bin of true energy, GeV",
@@ -69,8 +69,8 @@ def resolution_in_bins(
         itself.
     weights : array_like, shape (n,), optional
         Weights of the events.
-    kind : {"core", "central", "shortest"}
-        Gaussian core, or half-width of the central or the shortest 68.27 % interval.
+    kind : {"core", "central"}
+        Gaussian core, or half-width of the central 68.27 % interval.
     min_count : int
         Fewest events for which a bin gets a resolution. Below, it has its counts and NaN, and ``reason`` says so.
     n_sigma : float
@@ -149,7 +149,7 @@ def _bias_and_resolution(
         centre, centre_error, width, width_error = core.mean, core.mean_error, core.sigma, core.sigma_error
         more = {"fraction": core.fraction, "p_value": core.p_value}
     else:
-        quantiles = quantile_resolution(ratio, weights, interval=kind, seed=generator)
+        quantiles = quantile_resolution(ratio, weights, seed=generator)
         centre, centre_error = quantiles.median, quantiles.median_error
         width, width_error = quantiles.half_width, quantiles.error
         more = {"fraction": ONE_SIGMA}

@@ -8,7 +8,7 @@ Gaussian core
     number of events inside stands beside the result.
 Quantile resolution
     Half of the width of the interval that holds 68.27 % of the events: sigma for a normal distribution, and defined for
-    any other. The interval is the central one (as many events on either side) or the shortest one.
+    any other. The interval is the central one, with as many events on either side.
 Weights
     An event of weight w counts like w events. The errors are those of the events there are: of the core by the
     "sandwich" of C. Langenbruch (Eur. Phys. J. C 82 (2022) 393, eq. 18), of quantiles by a bootstrap of the events.
@@ -17,7 +17,6 @@ Weights
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +26,9 @@ from scipy.stats import chi2 as chi2_distribution
 
 from ..intervals import FloatArray, check_level
 from ._weighted import quantiles_of_sorted
-from .scores import ROUNDING, check_numbers, check_weights
+from .scores import check_numbers, check_weights
 
 __all__ = ["FEWEST_FOR_CORE", "ONE_SIGMA", "GaussianCore", "QuantileResolution", "gaussian_core", "quantile_resolution"]
-
-Interval = Literal["central", "shortest"]
 
 ONE_SIGMA = 0.6826894921370859
 """Probability of a normal distribution within one standard deviation."""
@@ -242,7 +239,6 @@ def quantile_resolution(
     values: npt.ArrayLike,
     weights: npt.ArrayLike | None = None,
     *,
-    interval: Interval = "central",
     level: float = ONE_SIGMA,
     n_bootstrap: int = 200,
     seed: int | np.random.Generator = 0,
@@ -255,8 +251,6 @@ def quantile_resolution(
         For example reconstructed over true energy. Infinite values count as events, outside every interval.
     weights : array_like, shape (n,), optional
         Weights of the events.
-    interval : {"central", "shortest"}
-        As many events on either side of it; or the shortest of all.
     level : float
         Fraction of the events inside; 68.27 % unless told.
     n_bootstrap : int
@@ -278,16 +272,14 @@ def quantile_resolution(
     order = np.argsort(sample)
     sample, own = sample[order], None if own is None else own[order]
     check_level(level)
-    if interval not in get_args(Interval):
-        raise ValueError(f"interval is {interval!r}; expected 'central' or 'shortest'")
     if len(sample) < 10:
         raise ValueError(f"the distribution has {len(sample)} events; expected at least 10 for a quantile resolution")
     if n_bootstrap < 20:
         raise ValueError(f"n_bootstrap is {n_bootstrap!r}; expected at least 20 samples for an error")
     generator = np.random.default_rng(seed)
     if own is not None:
-        return _weighted_resolution(sample, own, interval, level, n_bootstrap, generator)
-    edges = _interval(sample[None], interval, level)
+        return _weighted_resolution(sample, own, level, n_bootstrap, generator)
+    ends = [(1 - level) / 2, (1 + level) / 2]
     width, middle = [], []
     # Bounded memory: about four million numbers at a time.
     step = max(1, min(n_bootstrap, 4_000_000 // len(sample)))
@@ -295,37 +287,24 @@ def quantile_resolution(
         shape = min(step, n_bootstrap - start), len(sample)
         # Sorted positions are sorted values, and integers sort faster.
         drawn = sample[np.sort(generator.integers(0, len(sample), shape), axis=1)]
-        low, high = _interval(drawn, interval, level)
+        low, median, high = np.quantile(drawn, [ends[0], 0.5, ends[1]], axis=1)
         width.append((high - low) / 2)
-        middle.append(np.median(drawn, axis=1))
+        middle.append(median)
+    low, high = np.quantile(sample, ends)
     return QuantileResolution(
-        half_width=float(edges[1][0] - edges[0][0]) / 2,
+        half_width=float(high - low) / 2,
         error=float(np.std(np.concatenate(width), ddof=1)),
         median=float(np.median(sample)),
         median_error=float(np.std(np.concatenate(middle), ddof=1)),
-        low=float(edges[0][0]),
-        high=float(edges[1][0]),
+        low=float(low),
+        high=float(high),
         n=len(sample),
     )
-
-
-def _interval(samples: FloatArray, interval: Interval, level: float) -> tuple[FloatArray, FloatArray]:
-    """Lower and upper end of the interval of sorted samples, shape (m, n), each of shape (m,)."""
-    n = samples.shape[1]
-    if interval == "central":
-        low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2], axis=1)
-        return low, high
-    inside = min(int(np.ceil(level * n)), n - 1)
-    widths = samples[:, inside:] - samples[:, : n - inside]
-    first = np.argmin(widths, axis=1)
-    rows = np.arange(len(samples))
-    return samples[rows, first], samples[rows, first + inside]
 
 
 def _weighted_resolution(
     sample: FloatArray,
     weights: FloatArray,
-    interval: Interval,
     level: float,
     n_bootstrap: int,
     generator: np.random.Generator,
@@ -335,15 +314,6 @@ def _weighted_resolution(
 
     def measure(w: FloatArray) -> tuple[float, float, float]:
         low, median, high = quantiles_of_sorted(sample, w, [(1 - level) / 2, 0.5, (1 + level) / 2])
-        if interval == "shortest":
-            some = w > 0
-            values, summed = sample[some], np.cumsum(w[some])
-            stop = np.searchsorted(summed, summed + level * summed[-1] * (1 - ROUNDING))
-            first = np.flatnonzero(stop < len(values))
-            first = first if len(first) else np.array([0])
-            last = np.minimum(stop[first], len(values) - 1)
-            best = int(np.argmin(values[last] - values[first]))
-            low, high = values[first[best]], values[last[best]]
         return float(low), float(high), float(median)
 
     drawn = [measure(weights * np.bincount(generator.integers(0, n, n), minlength=n)) for _ in range(n_bootstrap)]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2 as chi2_distribution
+from scipy.stats.mstats import mjci
 
 from ..intervals import clopper_pearson
 from ..metrics import quantile_resolution
@@ -38,10 +39,8 @@ def width(values: FloatArray) -> Estimate:
 
 
 def quantile(values: FloatArray, q: float) -> Estimate:
-    """Quantile, with half the distance of the order statistics that bound it with 68 %."""
-    step = np.sqrt(q * (1 - q) / len(values))
-    low, middle, high = np.quantile(values, np.clip([q - step, q, q + step], 0, 1))
-    return float(middle), float(high - low) / 2
+    """Quantile and its error (Maritz and Jarrett, J. Am. Stat. Assoc. 73 (1978) 194)."""
+    return float(np.quantile(values, q)), float(mjci(values, [q])[0])
 
 
 def difference(reference: Estimate, candidate: Estimate) -> dict[str, float]:
