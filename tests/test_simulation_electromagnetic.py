@@ -85,7 +85,8 @@ class TestSharing:
     def test_follows_the_axis(self, inclination, azimuth):
         n = 400
         start = tracks(n, x=-120 * np.cos(azimuth), y=-120 * np.sin(azimuth), inclination=inclination, azimuth=azimuth)
-        images = simulate_electrons(np.full(n, 30.0), start, generator=4)
+        unshifted = load_parameters()._replace(layer_shift=np.zeros_like(load_parameters().layer_shift))
+        images = simulate_electrons(np.full(n, 30.0), start, generator=4, parameters=unshifted)
         mean = images.sum(axis=0, dtype=float)
         centre = mean @ AMS.cell_centers() / mean.sum(axis=1)
         layers = slice(3, 9)
@@ -150,6 +151,30 @@ class TestAgainstGeant4:
             return np.corrcoef(rest)[0, 1]
 
         assert correlation(twins) == pytest.approx(correlation(reference.images), abs=0.12)
+
+    def test_layers_are_ahead_of_an_inclined_axis_and_later_behind_it(self, reference, twins):
+        axis = reference.tracks
+        in_x = np.array(AMS.views) == "x"
+        slope = np.where(in_x, axis.slope_x[:, None], axis.slope_y[:, None])
+        distance = AMS.cell_centers() - AMS.project(axis)[:, :, None]
+        near = np.clip((27 - abs(distance)) / AMS.cell_pitch, 0, 1)
+
+        def shifts(images):
+            """Slope of the positions against that of the axis, and its error, mm, in four groups of layers."""
+            core = images * near
+            used = (core.sum(axis=2) > 0.02) & (abs(slope) > 0.05)
+            position = (core * distance).sum(axis=2) / np.maximum(core.sum(axis=2), 1e-9)
+            results = []
+            for layers in np.array_split(np.arange(1, 17), 4):
+                x, y = (array[:, layers][used[:, layers]] for array in (slope, position))
+                results.append((x @ y / (x @ x), y.std() / np.sqrt(x @ x)))
+            return np.array(results).T
+
+        real, fast = shifts(reference.images), shifts(twins)
+        assert (abs(real[0] - fast[0]) < 4 * np.hypot(real[1], fast[1])).all()
+        for values, errors in (real, fast):
+            assert values[0] > 8 * errors[0]
+            assert values[3] < -8 * errors[3]
 
 
 class TestStart:

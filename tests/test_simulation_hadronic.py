@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import integrate
 
 from ecalnb import ntuples
 from ecalnb._toml import DATA
@@ -185,6 +186,21 @@ def test_stopping_power_of_a_minimum_ionising_particle():
     expected = (12.7 + 0.57 * 2.05 + 0.15 * 2.3) / 1.72 * 1e-4
     assert stopping(table.mixture, 2.0, 0.938) == pytest.approx(expected, rel=0.04)
     assert abs(table.landau.mean()) < 1e-9
+
+
+def test_fluctuations_are_landau_s():
+    def density(value):  # L. Landau, J. Phys. USSR 8 (1944) 201
+        def integrand(t):
+            return np.exp(-t * (np.log(t) + value)) * np.sin(np.pi * t)
+
+        return integrate.quad(integrand, 0, 40, limit=300)[0] / np.pi
+
+    points = np.arange(-3.0, 60.0, 0.02)
+    cumulative = integrate.cumulative_trapezoid([density(point) for point in points], points, initial=0)
+    quantiles = np.interp([0.05, 0.25, 0.5, 0.75, 0.9], cumulative, points)
+    table = load_ionisation(1e6).landau
+    drawn = np.quantile(table, [0.05, 0.25, 0.5, 0.75, 0.9])
+    np.testing.assert_allclose(np.diff(drawn), np.diff(quantiles), rtol=0.01)
 
 
 def test_fibres_fill_their_share_of_the_volume():

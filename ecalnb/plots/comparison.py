@@ -137,6 +137,9 @@ def _rows(
 ) -> list[Artist]:
     """Points with intervals, one a row from the top; arrows where an end is not known."""
     rows = np.arange(len(names)) + shift
+    # From 0 to infinity: nothing is known, and nothing drawn.
+    known = (value > 0) | np.isfinite(high)
+    rows, value, low, high, limit = (array[known] for array in (rows, value, low, high, limit))
     color = color or COLORS[len(ax.containers) % len(COLORS)]
     open_end, upper = ~np.isfinite(high), value == 0
     # An upper limit is a bar down from it: a logarithmic axis has no zero.

@@ -112,11 +112,10 @@ def _add_shower(image, energy, x, y, depth, slope_x, slope_y, views, p, generato
         at_x, at_y = x + slope_x * path, y + slope_y * path
         view = views[layer]
         measured, slope, other = (at_x, slope_x, at_y) if view == 0 else (at_y, slope_y, at_x)
-        crossing = abs(slope) * (bottom - top)
         track = p.entry_density * (bottom - top) * secant / p.radiation_length
         age = layer_depth[layer] / centre
-        share_layer(image, deposits, profile, layer, layer_energy[layer], measured, other, crossing,
-                    layer_depth[layer], age, track, scaled, modes, view, p, generator)  # fmt: skip
+        share_layer(image, deposits, profile, layer, layer_energy[layer], measured, other, slope,
+                    bottom - top, layer_depth[layer], age, track, scaled, modes, view, p, generator)  # fmt: skip
     _add_dust(image, scaled, x, y, depth, slope_x, slope_y, views, p, generator)
 
 

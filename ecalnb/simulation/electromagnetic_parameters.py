@@ -19,7 +19,7 @@ __all__ = ["PARAMETER_FILE", "ElectromagneticParameters", "load_parameters", "re
 PARAMETER_FILE = DATA / "simulation" / "electromagnetic.json"
 """The fitted values, with what they were fitted to; written by :mod:`ecalnb.simulation.fit_electromagnetic`."""
 
-FORMAT = 1
+FORMAT = 2
 FINE_STEP, FINE_END, COARSE_STEP, COARSE_END = 0.5, 60.0, 4.0, 440.0
 """Distances from the axis at which the lateral tables are kept, mm."""
 
@@ -60,6 +60,7 @@ class ElectromagneticParameters(NamedTuple):
     lateral_width: FloatArray  # (entry + age nodes, 2): log of a factor, straight in ln(E / reference)
     wide_logit: FloatArray  # (entry + age nodes, 2): log odds of the wide part, straight in ln(E / reference)
     wide_power: FloatArray  # (entry + age nodes,): minus the power of the layer's part of the energy in those odds
+    layer_shift: FloatArray  # (entry + age nodes,): how far energy is ahead of an inclined axis, mm over its slope
     mode_sigma: FloatArray  # (entry + age nodes, 3): position in mm, log of the width, log odds of the wide part
     mode_slope: FloatArray  # (3,): power of the energy
     mode_memory: FloatArray  # (3,): correlation from one layer to the next

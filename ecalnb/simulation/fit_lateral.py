@@ -57,6 +57,7 @@ class LateralSample:
     energy: FloatArray
     scaled: FloatArray
     distance: FloatArray
+    slope: FloatArray
     crossing: FloatArray
     near: FloatArray
     pitch: float
@@ -86,7 +87,9 @@ class LateralSample:
         slope = np.where(is_x, tracks.slope_x[:, None], tracks.slope_y[:, None])
         distance = geometry.cell_centers() - geometry.project(tracks)[:, :, None]
         crossing = np.asarray(abs(slope) * geometry.layer_thickness, dtype=np.float64)
-        return LateralSample(images, energy, np.log(energy / reference), distance, crossing, near, geometry.cell_pitch)
+        return LateralSample(
+            images, energy, np.log(energy / reference), distance, slope, crossing, near, geometry.cell_pitch
+        )
 
     def halves(self) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Events of the lower and of the upper half of the energies."""
@@ -150,6 +153,7 @@ def start_lateral(sample: LateralSample) -> Values:
         "wide_scale": WIDE_SCALE,
         "lateral_scales": SCALES,
         "lateral_width": np.zeros((len(nodes), 2)),
+        "layer_shift": np.zeros(len(nodes)),
         "mode_sigma": np.concatenate(
             [ENTRY_SIGMA, [[jitter, 0.06, 0.2] for jitter in START_JITTER[len(ENTRY_SIGMA) :]]]
         ),
@@ -191,6 +195,7 @@ class _Summary:
     """What the calibration compares: means near each node and covariances of neighbouring layers, in energy halves."""
 
     means: FloatArray  # (halves, nodes, observables)
+    ahead: FloatArray  # (nodes,): slope of the position against that of the axis, mm
     covariances: FloatArray  # (halves, nodes, observables)
     dust: FloatArray  # (halves,)
 
@@ -205,6 +210,8 @@ class _Summary:
         spread = 2 * np.quantile(abs(rest), 0.98, axis=0)
         rest = np.clip(rest, -spread, spread).reshape(observables.shape)
         products = rest[:, :-1] * rest[:, 1:]
+        lever = near * sample.slope[..., None]
+        ahead = (lever * rest[..., :1]).sum(axis=(0, 1)) / (lever * sample.slope[..., None]).sum(axis=(0, 1))
         both = (near[:, :-1] + near[:, 1:]) / 2
         means, covariances, dust = [], [], []
         tiny = ((sample.images > 1e-7) & (sample.images < 1e-4)).sum(axis=(1, 2))
@@ -214,7 +221,7 @@ class _Summary:
             others = _average(products[half, :, 1:], both[half][..., None])
             covariances.append(np.concatenate([position, others], axis=1))
             dust.append(tiny[half].mean())
-        return _Summary(np.array(means), np.array(covariances), np.array(dust))
+        return _Summary(np.array(means), ahead, np.array(covariances), np.array(dust))
 
 
 def _average(values: FloatArray, weights: FloatArray) -> FloatArray:
@@ -253,7 +260,7 @@ def calibrate(
     quiet = _Summary.of(simulate({**values, "mode_sigma": 0 * values["mode_sigma"]}), same_view)
     wanted = real.covariances - quiet.covariances
     low, high = (np.median(sample.scaled[half]) for half in sample.halves())
-    moved = ("lateral_width", "wide_logit", "mode_sigma", "mode_slope", "dust_rate", "dust_power")
+    moved = ("layer_shift", "lateral_width", "wide_logit", "mode_sigma", "mode_slope", "dust_rate", "dust_power")
     trail: list[Values] = []
     for _ in range(rounds):
         seen = _Summary.of(simulate(values), same_view)
@@ -261,6 +268,8 @@ def calibrate(
         excess = (seen.means[..., 1] - inner) / (inner * (1 - inner))
         values["lateral_width"] = values["lateral_width"] + np.clip(0.8 * _line(excess, high - low), -0.2, 0.2)
         values["wide_logit"] = values["wide_logit"] + 0.7 * _line(halo, high - low)
+
+        values["layer_shift"] = values["layer_shift"] + 0.7 * _smooth((real.ahead - seen.ahead)[:, None])[:, 0]
 
         gain = seen.covariances - quiet.covariances
         ratio = np.maximum(_smooth(wanted.mean(axis=0)), 0) / np.maximum(_smooth(gain.mean(axis=0)), 1e-9)
@@ -275,7 +284,10 @@ def calibrate(
         dust = np.log(real.dust / seen.dust)
         values["dust_rate"] = values["dust_rate"] * np.exp(dust.mean())
         values["dust_power"] = values["dust_power"] + (dust[1] - dust[0]) / (high - low)
-        log.info("halo %s, core %s, covariances %s", _text(halo), _text(excess), _text(np.log(ratio + 1e-3)))
+        log.info(
+            "halo %s, core %s, shift %s mm, covariances %s",
+            *map(_text, (halo, excess, real.ahead - seen.ahead, np.log(ratio + 1e-3))),
+        )
         trail.append({name: values[name] for name in moved})
     # The corrections end in noise about the answer: the later half of them is averaged.
     late = trail[rounds // 2 :]

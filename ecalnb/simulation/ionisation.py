@@ -104,7 +104,9 @@ def load_ionisation(landau_max: float) -> Ionisation:
     beta_gamma = np.exp(_LOG_FIRST + _LOG_STEP * np.arange(_N_NODES))
     total = sum(volume for _, volume in _VOLUMES)
     mixture = sum(volume / total * _bethe(beta_gamma, material, np.inf) for material, volume in _VOLUMES)
-    quantiles = landau.ppf((np.arange(_QUANTILES) + 0.5) / _QUANTILES * landau.cdf(landau_max))
+    # scipy's variable is that of the stable distributions, 2/pi of Landau's and shifted
+    landau_variable = landau(loc=np.log(np.pi / 2), scale=np.pi / 2)
+    quantiles = landau_variable.ppf((np.arange(_QUANTILES) + 0.5) / _QUANTILES * landau_variable.cdf(landau_max))
     fibre = _bethe(beta_gamma, _POLYSTYRENE, KNOCK_ON_MIN)
     return Ionisation(np.asarray(mixture), fibre, quantiles - quantiles.mean())
 

@@ -123,7 +123,7 @@ def _spot_energy(soft, p, generator):  # type: ignore[no-untyped-def]
 
 @jit
 def share_layer(  # type: ignore[no-untyped-def]
-    image, deposits, profile, layer, energy, centre, other, crossing, depth, age, track, scaled, modes, view, p,
+    image, deposits, profile, layer, energy, centre, other, slope, height, depth, age, track, scaled, modes, view, p,
     generator,
 ):  # fmt: skip
     """Add a layer's energy to the cells of one row of the image.
@@ -145,8 +145,10 @@ def share_layer(  # type: ignore[no-untyped-def]
         Measured coordinate of the axis in the middle of the layer, mm.
     other : float
         The other coordinate of the axis there, mm: what is beyond the sides along it is lost.
-    crossing : float
-        Length that the axis crosses in the layer along the measured coordinate, mm.
+    slope : float
+        Slope of the axis along the measured coordinate.
+    height : float
+        Depth of the layer behind the start of the shower, mm.
     depth, age : float
         Depth in the shower in radiation lengths, and over that of its centre of gravity.
     track : float
@@ -166,7 +168,8 @@ def share_layer(  # type: ignore[no-untyped-def]
     core = np.empty(4)
     wide = np.empty(4)
     count = _blend(depth, age, p, rows, core)
-    shift, log_scale = _fluctuate(energy, scaled, modes, view, p, count, rows, core, wide)
+    crossing = abs(slope) * height
+    shift, log_scale = _fluctuate(energy, scaled, modes, view, slope, p, count, rows, core, wide)
     deposits[:] = 0.0
     total = 0.0
     if depth < TRACK_DEPTH:
@@ -185,11 +188,12 @@ def share_layer(  # type: ignore[no-untyped-def]
 
 
 @jit
-def _fluctuate(energy, scaled, modes, view, p, count, rows, core, wide):  # type: ignore[no-untyped-def]
+def _fluctuate(energy, scaled, modes, view, slope, p, count, rows, core, wide):  # type: ignore[no-untyped-def]
     """Split the weights of the rows into core and wide part; shift in mm and log of the width of this layer."""
     clipped = min(max(scaled, p.energy_clip[0]), p.energy_clip[1])
-    shift, log_scale, log_wide, tilt = 0.0, 0.0, 0.0, 0.0
+    ahead, shift, log_scale, log_wide, tilt = 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(count):
+        ahead += core[i] * p.layer_shift[rows[i]]
         shift += core[i] * p.mode_sigma[rows[i], 0]
         log_scale += core[i] * p.mode_sigma[rows[i], 1]
         log_wide += core[i] * p.mode_sigma[rows[i], 2]
@@ -205,7 +209,7 @@ def _fluctuate(energy, scaled, modes, view, p, count, rows, core, wide):  # type
         odds = math.exp(min(odds + log_wide, LARGEST_ODDS))
         wide[i] = core[i] * odds / (1 + odds)
         core[i] -= wide[i]
-    return shift, log_scale + tilt * clipped
+    return shift + ahead * slope, log_scale + tilt * clipped
 
 
 @jit

@@ -35,8 +35,8 @@ __all__ = ["PackagedTraining", "load_trainings", "package", "train_all_weights"]
 
 log = logging.getLogger(__name__)
 
-LARGEST_CHANGE = 1e-3
-"""Weights are kept in half precision where no score (0 to 1) of the validation events looked at moves by this much."""
+LARGEST_CHANGE = 5e-3
+"""Weights are kept in bfloat16 where no score (0 to 1) of the validation events looked at moves by this much."""
 
 LARGEST_SHIFT = 0.1
 """The same for numbers of the track, such as those of an axis: in units of their predicted errors."""
@@ -171,7 +171,7 @@ def train_all_weights(
 
 
 def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTraining) -> Path:
-    """Write the weights of a run as they come with the package: in half precision where the scores bear it.
+    """Write the weights of a run as they come with the package: in bfloat16 where the scores bear it.
 
     Returns
     -------
@@ -186,7 +186,7 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
         **{key: value for key, value in run.info.items() if key not in ("format", "environment")},
         "dataset": {"name": training.dataset, "scale": training.scale, "simulation": _simulations(training)},
         "training": run.info["environment"],
-        "precision": {"stored": "float16" if change else "float32", what: change},
+        "precision": {"stored": "bfloat16" if change else "float32", what: change},
     }
     folder.mkdir(parents=True, exist_ok=True)
     save_weights(path, stored, info)
@@ -195,7 +195,7 @@ def package(run: TrainingRun, store: Store, folder: Path, training: PackagedTrai
 
 
 def _rounded(run: TrainingRun, tensors: dict[str, torch.Tensor], store: Store) -> tuple[dict[str, torch.Tensor], float]:
-    """Round large tensors to half precision, without the smallest of them while a prediction moves too much."""
+    """Round large tensors to bfloat16, without the smallest of them while a prediction moves too much."""
     tracks = is_for_tracks(run.path)
     largest_change, allowed = (_largest_shift, LARGEST_SHIFT) if tracks else (_largest_change, LARGEST_CHANGE)
     large = LARGE_FOR_TRACKS if tracks else LARGE
@@ -203,9 +203,9 @@ def _rounded(run: TrainingRun, tensors: dict[str, torch.Tensor], store: Store) -
         (name for name, tensor in tensors.items() if tensor.numel() >= large), key=lambda name: tensors[name].numel()
     )
     while names:
-        half = {name: tensor.half() if name in names else tensor for name, tensor in tensors.items()}
-        if (change := largest_change(run, half, store)) < allowed:
-            return half, change
+        short = {name: tensor.bfloat16() if name in names else tensor for name, tensor in tensors.items()}
+        if (change := largest_change(run, short, store)) < allowed:
+            return short, change
         names.pop(0)
     return tensors, 0.0
 
@@ -220,10 +220,10 @@ def _simulations(training: PackagedTraining) -> dict[str, Any]:
     }
 
 
-def _largest_change(run: TrainingRun, half: dict[str, torch.Tensor], store: Store) -> float:
-    """Largest change of a validation event's score when the weights are rounded to `half`."""
+def _largest_change(run: TrainingRun, short: dict[str, torch.Tensor], store: Store) -> float:
+    """Largest change of a validation event's score when the weights are rounded to `short`."""
     exact, rounded = (load_network(run.path, name=name) for name in ("exact", "rounded"))
-    rounded.model.load_state_dict({name: tensor.float() for name, tensor in half.items()})
+    rounded.model.load_state_dict({name: tensor.float() for name, tensor in short.items()})
     largest = 0.0
     for batch in _looked_at(run, store, exact.inputs):
         first, second = (expit(classifier.logits(batch).numpy()) for classifier in (exact, rounded))
@@ -231,13 +231,13 @@ def _largest_change(run: TrainingRun, half: dict[str, torch.Tensor], store: Stor
     return largest
 
 
-def _largest_shift(run: TrainingRun, half: dict[str, torch.Tensor], store: Store) -> float:
-    """Largest change of a number of a validation event's track, in its errors, when the weights are rounded to `half`.
+def _largest_shift(run: TrainingRun, short: dict[str, torch.Tensor], store: Store) -> float:
+    """Largest change of a number of a validation event's track, in its errors, when the weights are rounded to `short`.
 
     Of networks that predict no errors, in units of the root mean square of that number among the events.
     """
     exact, rounded = (load_track_predictor(run.path, name=name) for name in ("exact", "rounded"))
-    rounded.model.load_state_dict({name: tensor.float() for name, tensor in half.items()})
+    rounded.model.load_state_dict({name: tensor.float() for name, tensor in short.items()})
     largest = 0.0
     for batch in _looked_at(run, store, exact.inputs):
         (first, errors), (second, _) = exact.predict(batch), rounded.predict(batch)
@@ -247,7 +247,7 @@ def _largest_shift(run: TrainingRun, half: dict[str, torch.Tensor], store: Store
 
 
 def _looked_at(run: TrainingRun, store: Store, inputs: NeedsColumns) -> Iterator[Batch]:
-    """Batches of the validation events that half precision is tried on."""
+    """Batches of the validation events that rounding is tried on."""
     recipe = Recipe(**run.info["recipe"])
     rows = EcalDataModule(store, recipe, inputs=inputs).rows["validation"][:LOOKED_AT]
     columns = store.table(list(inputs.columns))
