@@ -131,6 +131,17 @@ def test_of_few_protons_the_interval_is_no_narrower_than_the_exact_one():
     assert (few["high"] >= few["high_run"]).all()
 
 
+def test_where_none_may_be_left_the_interval_is_open():
+    open_ends = 0
+    for seed in range(12):
+        points = rejection_against_events(*toy(seeds=1, n=40, m=60, scale=20, seed=seed), n_replicas=100).points
+        passed = points[~points["is_limit"]]
+        assert (passed["low"] <= passed["rejection"]).all()
+        assert (passed["rejection"] <= passed["high"]).all()
+        open_ends += int(np.isinf(passed["high"]).sum())
+    assert open_ends > 0
+
+
 def test_one_seed_makes_points_without_a_spread_and_no_fit():
     result = rejection_against_events(*toy(seeds=1), n_replicas=100)
     assert result.points["spread"].isna().all()

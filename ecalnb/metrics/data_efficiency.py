@@ -212,12 +212,14 @@ def _points(
         columns = index.get_indexer(part.index)
         chosen = columns[rng.integers(0, m, (len(drawn), max(m - 1, 1)))]
         replica = drawn[np.arange(len(drawn))[:, None], chosen].mean(axis=1)
-        low, high = 1 / np.quantile(replica, [(1 + level) / 2, (1 - level) / 2])
+        ends = np.quantile(replica, [(1 + level) / 2, (1 - level) / 2])
         limit = mean == 0
         if not limit and part["passed"].mean() < MIN_PASSED:
             # Of so few protons a bootstrap knows no more than that they are few: at least the exact intervals' means.
-            exact_low, exact_high = (1 / (1 / part[name]).mean() for name in ("low", "high"))
-            low, high = min(low, exact_low), max(high, exact_high)
+            exact_low, exact_high = ((1 / part[name]).mean() for name in ("low", "high"))
+            ends = np.array([max(ends[0], exact_low), min(ends[1], exact_high)])
+        with np.errstate(divide="ignore"):  # that none are left is possible
+            low, high = 1 / ends
         rows.append(
             {
                 "model": model,
