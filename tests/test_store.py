@@ -32,6 +32,7 @@ from ecalnb.geometry import AMS, Calorimeter
 from ecalnb.rootio import RootError
 from ecalnb.selection import Cut
 from ecalnb.showers import Showers
+from ecalnb.simulation import simulate_to_file
 from ecalnb.store import Store, StoreError, convert, from_showers
 from ecalnb.store import _batches as batches_module
 
@@ -291,6 +292,20 @@ def test_order_of_conversion_does_not_matter(tmp_path: Path, files: list[Path]) 
         store = convert(path, tmp_path / "s")
     other = convert(files, tmp_path / "t")
     pd.testing.assert_frame_equal(store.table(), other.table())
+
+
+def test_the_same_events_written_again_have_the_same_order(tmp_path: Path) -> None:
+    """Files of one name in several folders, as of a production: each writing gives a file another UUID."""
+    tables = []
+    for number in range(4):
+        paths = [tmp_path / str(number) / kind / "demo-0000.root" for kind in ("electron", "proton")]
+        for path in paths:
+            path.parent.mkdir(parents=True)
+            simulate_to_file(path, path.parent.name, 5, energy=10.0, seed=3)
+        tables.append(convert(paths, tmp_path / f"store{number}").table())
+    assert len({path.read_bytes() for path in tmp_path.rglob("electron/*.root")}) > 1
+    for table in tables[1:]:
+        pd.testing.assert_frame_equal(table, tables[0])
 
 
 def test_other_options_are_refused_by_name_until_overwritten(tmp_path: Path, files: list[Path]) -> None:

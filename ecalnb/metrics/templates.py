@@ -35,8 +35,7 @@ class TemplateFit:
     signal, background : array, shape (bins,)
         Events of either template.
     background_fraction, low, high : float
-        Share of the background among the events inside the bins, with its 68 % interval from the profile likelihood; it
-        ends at 0 or 1.
+        Share of the background among the events inside the bins, with its 68 % interval; it ends at 0 or 1.
     p_value : float
         Goodness of the fit.
     background_squares : array, shape (bins,)
@@ -91,8 +90,10 @@ def fit_templates(
     """Fit the shapes of signal and background to data, in the proportion that fits best.
 
     The likelihood is that of Poisson counts with templates of finite statistics, in the approximation of H. Dembinski
-    and A. Abdelmotteleb (Eur. Phys. J. C 82 (2022) 1043), by iminuit; the interval is that of MINOS. With weights the
-    counts are scaled Poisson (G. Bohm and G. Zech, Nucl. Instr. Meth. A 748 (2014) 1).
+    and A. Abdelmotteleb (Eur. Phys. J. C 82 (2022) 1043), by iminuit; the interval is that of MINOS, without what the
+    numbers of events in the templates add to it: for a share f and templates of S and B events that is
+    f (1 - f) sqrt(1/S + 1/B) in quadrature, and only their shapes matter here. With weights the counts are scaled
+    Poisson (G. Bohm and G. Zech, Nucl. Instr. Meth. A 748 (2014) 1).
 
     Parameters
     ----------
@@ -145,14 +146,19 @@ def fit_templates(
         raise RuntimeError(f"the template fit to {counts.sum():g} events did not converge")
     minuit.minos("share")
     share, errors = float(minuit.values["share"]), minuit.merrors["share"]
+    # The likelihood takes the numbers of events in the templates for uncertain too, of which the share does not depend.
+    totals = (share * (1 - share)) ** 2 * sum(
+        square.sum() / kind.sum() ** 2 for kind, square in zip(kinds, squares[1:], strict=True)
+    )
+    below, above = (float(np.sqrt(max(error**2 - totals, 0.0))) for error in (errors.lower, errors.upper))
     return TemplateFit(
         edges=bins,
         counts=counts,
         signal=kinds[0],
         background=kinds[1],
         background_fraction=share,
-        low=share + errors.lower if errors.lower_valid else 0.0,
-        high=share + errors.upper if errors.upper_valid else 1.0,
+        low=share - below if errors.lower_valid else 0.0,
+        high=share + above if errors.upper_valid else 1.0,
         p_value=float(chi2_distribution.sf(minuit.fval, cost.ndata - 2)),
         background_squares=squares[2],
     )

@@ -33,7 +33,7 @@ class Listing:
     common : dict or None
         ``format``, ``version``, ``geometry`` and ``options``; None if this is no store (yet).
     shards : list of Shard
-        The shards, sorted by name.
+        The shards, sorted by `Shard.place`.
     missing : list of Shard
         Those that the manifest lists and that are not there.
     damaged : dict
@@ -96,6 +96,7 @@ def list_shards(folder: Path) -> Listing:
         if text := difference(listing.common, shard.common):
             raise StoreError(f"{path} does not belong to its store: {text}")
         listing.shards.append(shard)
+    listing.shards.sort(key=lambda shard: shard.place)
     listing.missing = list(known.values())
     return listing
 
@@ -113,5 +114,5 @@ def difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
 def write_manifest(folder: Path, common: dict[str, Any]) -> None:
     """Write the manifest of what is in the folder now; shards that were listed and have gone stay listed as missing."""
     listing = list_shards(folder)
-    entries = sorted((shard.entry() for shard in [*listing.shards, *listing.missing]), key=lambda entry: entry["name"])
-    write_json(folder / MANIFEST, {**common, "shards": entries}, StoreError)
+    shards = sorted([*listing.shards, *listing.missing], key=lambda shard: shard.place)
+    write_json(folder / MANIFEST, {**common, "shards": [shard.entry() for shard in shards]}, StoreError)

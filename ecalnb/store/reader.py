@@ -36,9 +36,10 @@ Rows = slice | Sequence[int] | npt.NDArray[Any] | pd.Series
 class Store:
     """Events on disk: sparse cells and event table, mapped into memory and read in any order.
 
-    Row i of the table is event i of the images. The order is that of the shards' file names, so that it does not depend
-    on which process converted what first; it changes when files are added, the event key does not. What is added after
-    the store was opened is not seen.
+    Row i of the table is event i of the images. The order is that of the names of the ROOT files, and of their events
+    where two have one name: it depends neither on which process converted what first, nor on when files with the same
+    events were written. It changes when files are added, the event key does not. What is added after the store was
+    opened is not seen.
 
     Parameters
     ----------

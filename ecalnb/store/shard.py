@@ -12,6 +12,7 @@ before the first event, and the metadata of a last, empty record batch hold what
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -77,6 +78,14 @@ class Shard:
     labels: dict[str, int]
     sources: tuple[dict[str, Any], ...]
     common: dict[str, Any] = field(repr=False)
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What shards of a store are sorted by: name of the file that it was made of, then its events.
+
+        A file's own checksum, which stands in the shard's name, is another each time that the same events are written.
+        """
+        return re.sub(rf"-[0-9a-f]{{16}}{SUFFIX}$", "", self.name), self.checksum, self.name
 
     def entry(self) -> dict[str, Any]:
         """Entry of the manifest: all but what is common to the store."""
