@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .._style import COLORS
+from .spectra import plain_numbers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -51,7 +52,7 @@ def resolution_against_charge(ax: Axes, table: pd.DataFrame, published: Mapping[
             ax.plot(6, published[str(name)], "*", ms=14, mec="black", color=color)
     ax.plot([], [], "*", ms=12, color="white", mec="black", label="published, carbon")
     ax.set_xlabel("charge Z")
-    ax.set_ylabel("charge resolution (charge units)")
+    ax.set_ylabel("charge resolution [charge units]")
     ax.set_ylim(0, None)
     ax.legend(fontsize="small")
 
@@ -208,9 +209,10 @@ def efficiency_purity(axes: Sequence[Axes], tables: Mapping[str, pd.DataFrame]) 
             value = table[quantity]
             errors = [(value - table[f"{quantity}_low"]).abs(), (table[f"{quantity}_high"] - value).abs()]
             ax.errorbar(middle, value, errors, fmt="os^Dv"[number % 5], color=COLORS[number], ms=5, label=name)
-            ax.set_ylabel(f"{quantity}")
+            ax.set_ylabel(quantity)
             ax.set_xscale("log")
-            ax.set_xlabel("measured rigidity (GV)")
+            ax.set_xlabel("measured rigidity [GV]")
+            plain_numbers(ax.xaxis)
     axes[0].legend(fontsize="small")
 
 
@@ -241,7 +243,7 @@ def contamination_bars(ax: Axes, tables: Mapping[str, pd.DataFrame], own: str, l
         ax.barh(position, 100 * frame[name], height, color=COLORS[number], label=name)
     ax.set_yticks(np.arange(len(frame)), frame.index)
     ax.yaxis.set_ticks([], minor=True)
-    ax.set_xlabel("share of the selected events (%)")
+    ax.set_xlabel("share of the selected events [%]")
     ax.legend(fontsize="small", loc="lower right")
 
 
@@ -269,5 +271,5 @@ def systematic_changes(ax: Axes, table: pd.DataFrame) -> None:
     ax.set_yticks(np.arange(len(variations)), variations)
     ax.yaxis.set_ticks([], minor=True)
     ax.set_ylim(-0.6, len(variations) + 0.3)
-    ax.set_xlabel("change of the corrected count (%)")
+    ax.set_xlabel("change of the corrected count [%]")
     ax.legend(fontsize="small")
