@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from .._style import COLORS
 from .spectra import plain_numbers
@@ -75,6 +76,7 @@ def profile_comparison(
     bottom.axhline(1, color="gray", lw=1)
     bottom.set_ylim(0.7, 1.3)
     bottom.set_xlabel(x_label)
+    bottom.xaxis.set_major_locator(MaxNLocator(integer=True))
     bottom.set_ylabel("ratio")
     return artists
 
