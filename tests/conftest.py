@@ -1,22 +1,38 @@
-"""Fixtures that several test files share: toy showers, the packaged events, and files of any layout."""
+"""Fixtures that several test files share: axes, toy showers, the packaged events, and files of any layout."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 import uproot
+from matplotlib.axes import Axes
+from toy_stores import root_file
 
-from ecalnb import ntuples
+from ecalnb import ntuples, plots
 from ecalnb.geometry import AMS, Calorimeter
 from ecalnb.showers import Showers
 
+mpl.use("agg")
+
 MakeShowers = Callable[..., Showers]
 WriteRoot = Callable[..., Path]
+
+
+@pytest.fixture
+def ax() -> Iterator[Axes]:
+    """Axes in the package's style, which are drawn at the end: that warns of what cannot be drawn."""
+    with plt.style.context(plots.style()):
+        fig, axes = plt.subplots()
+    yield axes
+    fig.canvas.draw()
+    plt.close(fig)
 
 
 @pytest.fixture
@@ -89,3 +105,26 @@ def sample_files() -> dict[str, Path]:
 def sample(sample_files: dict[str, Path]) -> Showers:
     """The first 400 packaged electrons and protons. Shared by all tests: do not change it."""
     return Showers.concatenate([ntuples.read(path, n_max=400) for path in sample_files.values()])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    folder = tmp_path / "root"
+    folder.mkdir()
+    return [
+        root_file(folder / "a.root", seed=1),
+        root_file(folder / "b.root", seed=2, pdg=2212),
+        root_file(folder / "c.root", seed=3),
+    ]
+
+
+@pytest.fixture
+def cells(rng):
+    """Cells (30, 1296) in MeV."""
+    return np.where(rng.random((30, 1296)) < 0.1, rng.exponential(20, (30, 1296)), 0).astype(np.float32)
+
+
+@pytest.fixture
+def branches(cells, rng):
+    """The least that a file must have."""
+    return {"edep_cell": cells, "en3d": rng.uniform(1, 50, 30).astype(np.float32)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,15 +10,6 @@ from matplotlib import pyplot as plt
 from ecalnb import display
 from ecalnb.geometry import AMS, Calorimeter, Tracks
 from ecalnb.showers import Showers
-
-mpl.use("agg")
-
-
-@pytest.fixture
-def ax():
-    fig, axes = plt.subplots()
-    yield axes
-    plt.close(fig)
 
 
 def make_showers(images, *, x=0.0, y=0.0, inclination=0.0, azimuth=0.0, geometry=AMS, **columns):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html.parser
 import sys
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,7 +16,6 @@ from ecalnb.geometry import AMS
 from ecalnb.showers import Showers
 from ecalnb.store import from_showers
 
-mpl.use("agg")
 PNG = b"\x89PNG\r\n\x1a\n"
 EVIL = '<script>alert("1")</script> $x_{ & \'"'
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 import torch
@@ -21,8 +20,6 @@ from ecalnb.showers import Showers
 from ecalnb.training import Classifier, TrainingError, default_inputs, inputs_from
 from ecalnb.training.explain import integrated_gradients
 from ecalnb.training.rollout import attention_rollout
-
-mpl.use("agg")
 
 MakeShowers = Callable[..., Showers]
 

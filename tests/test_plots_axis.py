@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -13,14 +11,6 @@ from ecalnb import plots
 from ecalnb.metrics import fit_energy_resolution, gaussian_core, residuals_in_bins, resolution_ratios
 
 EDGES = [5, 10, 20, 40, 100]
-
-
-@pytest.fixture
-def ax() -> Iterator[Axes]:
-    fig, ax = plt.subplots()
-    yield ax
-    fig.canvas.draw()  # would warn of what cannot be drawn
-    plt.close(fig)
 
 
 @pytest.fixture

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-import pytest
-from matplotlib import pyplot as plt
 from scipy.special import logit
 
 from ecalnb import plots
 from ecalnb.metrics import reliability
-
-mpl.use("agg")
-
-
-@pytest.fixture
-def ax():
-    with plt.style.context(plots.style()):
-        fig, axes = plt.subplots()
-    yield axes
-    plt.close(fig)
 
 
 def points():

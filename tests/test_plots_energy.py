@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,14 +9,6 @@ from matplotlib.axes import Axes
 
 from ecalnb import plots
 from ecalnb.metrics import rejection_in_bins, score_profile
-
-
-@pytest.fixture
-def ax() -> Iterator[Axes]:
-    fig, ax = plt.subplots()
-    yield ax
-    fig.canvas.draw()  # would warn of what cannot be drawn
-    plt.close(fig)
 
 
 @pytest.fixture

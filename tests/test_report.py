@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import json
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +13,6 @@ from scipy.stats import binomtest
 
 from ecalnb.metrics import MatchedSample
 from ecalnb.report import Report
-
-mpl.use("agg")
 
 
 @pytest.fixture
