@@ -19,10 +19,12 @@ import difflib
 import functools
 import operator
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from ._syntax import ARITHMETIC, COMPARISONS, FUNCTIONS, ExpressionError, columns_of, list_items, refuse
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,40 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["FUNCTIONS", "Condition", "ExpressionError", "Verdict", "missing_column"]
 
 BoolArray = npt.NDArray[np.bool_]
-
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": np.abs,
-    "sqrt": np.sqrt,
-    "exp": np.exp,
-    "log": np.log,
-    "log10": np.log10,
-    "sin": np.sin,
-    "cos": np.cos,
-    "tan": np.tan,
-    "hypot": np.hypot,
-}
-"""Functions of numbers that a condition may use; angles in rad. ``hypot`` takes two numbers, the others one."""
-
-_ARITHMETIC: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.Mod: operator.mod,
-    ast.Pow: lambda a, b: np.asarray(a, dtype=float) ** b,
-}
-_COMPARISONS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-}
-
-
-class ExpressionError(ValueError):
-    """A condition that cannot be parsed or evaluated; the message says which, where and why."""
 
 
 class Verdict(NamedTuple):
@@ -144,7 +112,7 @@ class Condition:
         self.text = " ".join(text.split())
         try:
             self._tree = ast.parse(self.text, mode="eval").body
-            found = list(_columns(self._tree, self))
+            found = list(columns_of(self._tree, self.text))
         except SyntaxError as error:
             column = max((error.offset or 1) - 1, 0)
             raise ExpressionError(
@@ -182,16 +150,12 @@ class Condition:
         # A condition that uses only numbers, such as `1 < 2`, is one verdict for all events.
         return Verdict(*(np.broadcast_to(part, len(table)).astype(bool) for part in result))
 
-    def refuse(self, node: ast.AST, what: str) -> NoReturn:
-        """Raise the error for a part of the condition."""
-        part = ast.get_source_segment(self.text, node) or self.text
-        raise ExpressionError(f"{part!r} in the condition {self.text!r} {what}")
-
     def _condition(self, node: ast.AST, table: pd.DataFrame) -> Verdict:
         result = self._value(node, table)
         if not isinstance(result, Verdict):
             kind = "text" if isinstance(result, _Texts) else "a number"
-            self.refuse(
+            refuse(
+                self.text,
                 node,
                 f"is {kind} where a condition is needed; compare it with something, and put comparisons that are "
                 "joined by & or | in parentheses",
@@ -203,7 +167,7 @@ class Condition:
         if isinstance(result, Verdict):
             return _Numbers(result.passes.astype(np.int64), result.missing)
         if isinstance(result, _Texts):
-            self.refuse(node, "is text where a number is needed")
+            refuse(self.text, node, "is text where a number is needed")
         return result
 
     def _value(self, node: ast.AST, table: pd.DataFrame) -> _Value:
@@ -231,7 +195,7 @@ class Condition:
                 return self._condition(left, table) | self._condition(right, table)
             case ast.BinOp(left=left, op=op, right=right):
                 a, b = self._number(left, table), self._number(right, table)
-                return _Numbers(_ARITHMETIC[type(op)](a.values, b.values), a.missing | b.missing)
+                return _Numbers(ARITHMETIC[type(op)](a.values, b.values), a.missing | b.missing)
             case ast.UnaryOp(op=ast.Not() | ast.Invert(), operand=operand):
                 return ~self._condition(operand, table)
             case ast.UnaryOp(op=op, operand=operand):
@@ -254,7 +218,7 @@ class Condition:
                 numbers = [self._number(argument, table) for argument in args]
                 gone = functools.reduce(operator.or_, (number.missing for number in numbers))
                 return _Numbers(FUNCTIONS[name](*(number.values for number in numbers)), gone)
-        self.refuse(node, "is not allowed here")
+        refuse(self.text, node, "is not allowed here")
 
     def _column(self, node: ast.AST, column: pd.Series) -> _Value:
         from pandas.api import types
@@ -270,7 +234,7 @@ class Condition:
             return _Numbers(numbers.astype(np.int64) if numbers.dtype.kind in "iu" else numbers, gone)
         if types.infer_dtype(column, skipna=True) in ("string", "categorical", "empty"):
             return _Texts(np.where(gone, "", column.to_numpy(dtype=object)), gone)
-        self.refuse(node, f"is a column of {column.dtype} values; expected numbers, texts or flags")
+        refuse(self.text, node, f"is a column of {column.dtype} values; expected numbers, texts or flags")
 
     def _compare(self, op: ast.cmpop, left: ast.expr, right: ast.expr, table: pd.DataFrame) -> Verdict:
         if isinstance(op, (ast.In, ast.NotIn)):
@@ -281,11 +245,11 @@ class Condition:
             a, b = self._number(left, table), self._number(right, table)
         equality = isinstance(op, (ast.Eq, ast.NotEq))
         if isinstance(a, _Texts) and isinstance(b, _Texts) and not equality:
-            self.refuse(left, "is text; texts are compared by ==, != and in")
-        return self._judge(_COMPARISONS[type(op)], a, b, left)
+            refuse(self.text, left, "is text; texts are compared by ==, != and in")
+        return self._judge(COMPARISONS[type(op)], a, b, left)
 
     def _is_in(self, left: ast.expr, values: ast.expr, table: pd.DataFrame) -> Verdict:
-        items = _list_items(values, self)
+        items = list_items(values, self.text)
         value = self._value(left, table)
         if isinstance(value, Verdict):
             value = self._number(left, table)
@@ -298,60 +262,8 @@ class Condition:
         if isinstance(a, _Texts) != isinstance(b, _Texts):
             if np.all(gone):  # a column without any value has no type of its own
                 return Verdict(~gone, ~gone)
-            self.refuse(node, "compares text with a number")
+            refuse(self.text, node, "compares text with a number")
         if isinstance(a, _Numbers) and isinstance(b, _Numbers):
             gone = gone | np.isnan(a.values) | np.isnan(b.values)
         true: Any = np.asarray(compare(a.values, b.values)).astype(bool)  # type: ignore[union-attr]
         return Verdict(true & ~gone, ~true & ~gone)
-
-
-def _columns(node: ast.AST, condition: Condition) -> Iterable[str]:
-    """Names of the columns below a node, after checking that everything there is allowed."""
-    children: list[ast.AST] = []
-    match node:
-        case ast.Constant(value=str() | bool() | int() | float()):
-            pass
-        case ast.Name(id=name):
-            if name in FUNCTIONS or name == "missing":
-                condition.refuse(node, "is a function; give it what it acts on in parentheses")
-            yield name
-        case ast.BoolOp(values=values):
-            children = list(values)
-        case ast.BinOp(left=left, op=op, right=right) if isinstance(op, (*_ARITHMETIC, ast.BitAnd, ast.BitOr)):
-            children = [left, right]
-        case ast.UnaryOp(operand=operand):
-            children = [operand]
-        case ast.Compare(left=left, ops=ops, comparators=comparators):
-            for comparison, right in zip(ops, comparators, strict=True):
-                if isinstance(comparison, (ast.In, ast.NotIn)):
-                    children += _list_items(right, condition)
-                elif isinstance(comparison, tuple(_COMPARISONS)):
-                    children.append(right)
-                else:
-                    condition.refuse(node, "uses 'is'; expected == or !=")
-            children.insert(0, left)
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in FUNCTIONS or name == "missing":
-            expected = 2 if name == "hypot" else 1
-            if len(args) != expected:
-                condition.refuse(node, f"gives {name} {len(args)} values; expected {expected}")
-            children = list(args)
-        case ast.Call(func=ast.Attribute(value=ast.Name() as column, attr="isin"), args=[values], keywords=[]):
-            children = [column, *_list_items(values, condition)]
-        case ast.Call():
-            condition.refuse(
-                node, f"calls what is not allowed; expected one of {', '.join(FUNCTIONS)}, missing or isin"
-            )
-        case _:
-            condition.refuse(node, "is not allowed; expected columns, numbers, texts, comparisons and arithmetic")
-    for child in children:
-        yield from _columns(child, condition)
-
-
-def _list_items(node: ast.AST, condition: Condition) -> list[ast.expr]:
-    if not isinstance(node, (ast.List, ast.Tuple, ast.Set)) or not node.elts:
-        condition.refuse(node, "is no list of values; expected for example label in ['electron', 'positron']")
-    for item in node.elts:
-        number = item.operand if isinstance(item, ast.UnaryOp) and isinstance(item.op, ast.USub) else item
-        if not isinstance(number, ast.Constant) or type(number.value) not in (str, int, float):
-            condition.refuse(item, "is no value for a list; expected numbers or texts")
-    return node.elts

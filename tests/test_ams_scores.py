@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ecalnb.training import add_ams_scores, titles
+from ecalnb.training import add_ams_scores
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ def test_both_scores_are_high_for_electrons(scores, caplog) -> None:
     assert "AMS BDT: 1 of 4 events have no ecal_bdt and rank below all others" in caplog.text
     assert list(result) == ["label", "cnn", "ams_bdt", "ams_likelihood"]
     assert "ecal_bdt" in scores  # the caller's table is as it was
-    assert titles(result) == {"cnn": "cnn", "bdt": "BDT", "ams_bdt": "AMS BDT", "ams_likelihood": "AMS likelihood"}
+    titles = {name: model.get("title") for name, model in result.attrs["models"].items()}
+    assert titles == {"cnn": None, "bdt": "BDT", "ams_bdt": "AMS BDT", "ams_likelihood": "AMS likelihood"}
 
 
 def test_scores_that_no_event_has_are_left_out(scores, caplog) -> None:

@@ -13,6 +13,9 @@ __all__ = ["SortedScores", "check_numbers", "check_weights", "threshold_distribu
 # An efficiency of 0.07 of 100 events is 7 events, although 0.07 * 100 > 7 in floating point.
 ROUNDING = 1e-12
 
+# Most groups of `threshold_distribution`.
+_MOST_GROUPS = 64
+
 
 def check_numbers(values: npt.ArrayLike, name: str, length: int | None = None) -> npt.NDArray[np.floating]:
     """Return a flat array of floating-point numbers without NaN, or say in one sentence what is wrong.
@@ -136,9 +139,7 @@ class SortedScores:
         return number, k, n
 
 
-def threshold_distribution(
-    efficiencies: FloatArray, n_events: FloatArray, max_points: int = 64
-) -> tuple[FloatArray, FloatArray, FloatArray]:
+def threshold_distribution(efficiencies: FloatArray, n_events: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Where the true threshold may lie among the sorted events that define it.
 
     Of n signal events the number above the true threshold for an efficiency is binomial, whatever the shape of the
@@ -152,8 +153,6 @@ def threshold_distribution(
         Signal efficiencies.
     n_events : array, shape (rows,)
         (Effective) number of signal events, whole numbers.
-    max_points : int
-        Most groups in a row.
 
     Returns
     -------
@@ -162,7 +161,7 @@ def threshold_distribution(
     """
     n = n_events[:, None]
     first, last = (binom.ppf(q, n_events, efficiencies) for q in (1e-7, 1 - 1e-7))
-    points = int(min(max_points, np.max(last - first) + 1))
+    points = int(min(_MOST_GROUPS, np.max(last - first) + 1))
     # Rows with fewer values of B than points get empty groups, of no probability.
     steps = np.arange(points + 1) / points
     ends = first[:, None] - 1 + np.round(steps * (last - first + 1)[:, None])

@@ -36,6 +36,9 @@ ONE_SIGMA = 0.6826894921370859
 FEWEST_FOR_CORE = 20
 """Events that a window must hold for the fit of a Gaussian core to mean anything."""
 
+# Most moves of the window in the fit of a core.
+_MOST_MOVES = 50
+
 
 @dataclass(frozen=True)
 class GaussianCore:
@@ -86,7 +89,6 @@ def gaussian_core(
     weights: npt.ArrayLike | None = None,
     *,
     n_sigma: float = 2.0,
-    max_iterations: int = 50,
 ) -> GaussianCore:
     """Fit a normal distribution to the core of a sample, by unbinned likelihood.
 
@@ -98,8 +100,6 @@ def gaussian_core(
         Weights of the events.
     n_sigma : float
         Half-width of the window in sigma. Narrower than 1 it can hardly tell a normal distribution from a flat one.
-    max_iterations : int
-        Most moves of the window.
 
     Returns
     -------
@@ -126,7 +126,7 @@ def gaussian_core(
     sigma = (high - low) / 2
     if sigma <= 0:
         raise ValueError(f"most of the {len(sample)} events have the same value {mean:g}; expected a distribution")
-    for _ in range(max_iterations):
+    for _ in range(_MOST_MOVES):
         low, high = mean - n_sigma * sigma, mean + n_sigma * sigma
         first, last = np.searchsorted(sample, [low, high])
         window, its_weights = sample[first:last], own[first:last]
@@ -145,7 +145,7 @@ def gaussian_core(
         # Half of the way, so that the window does not go to and fro between two places.
         mean, sigma = (mean + before[0]) / 2, (sigma + before[1]) / 2
     raise ValueError(
-        f"the window of +-{n_sigma:g} sigma does not come to rest in {max_iterations} steps; the {len(sample)} events "
+        f"the window of +-{n_sigma:g} sigma does not come to rest in {_MOST_MOVES} steps; the {len(sample)} events "
         "have no Gaussian core"
     )
 

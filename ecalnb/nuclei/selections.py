@@ -33,6 +33,9 @@ WINDOWS = ("trk_q_l1", "tof_q_upper", "trk_q_inner", "tof_q_lower")
 LIMITS = ("trk_q_inner_rms", "trk_chi2_y", "trk_residual_l1")
 """Variables with two cuts, and with an upper one on their size."""
 
+# How often each cut of a hypercube is tuned.
+_SWEEPS = 3
+
 
 @dataclass(frozen=True)
 class Hypercube:
@@ -83,9 +86,7 @@ def signal_of(sample: NucleiSample, nucleus: Nucleus) -> BoolArray:
     return np.asarray((charge == nucleus.charge) & (place >= 2))
 
 
-def tune_hypercube(
-    sample: NucleiSample, nucleus: Nucleus, weights: npt.ArrayLike, *, power: float = 2.0, sweeps: int = 3
-) -> Hypercube:
+def tune_hypercube(sample: NucleiSample, nucleus: Nucleus, weights: npt.ArrayLike, *, power: float = 2.0) -> Hypercube:
     """Tune the cuts of a species on training events, one after another, until all have their best place.
 
     Each cut is tried at quantiles of the signal that lose 1 to 15 %; what counts is efficiency times a power of the
@@ -101,8 +102,6 @@ def tune_hypercube(
         Natural weights.
     power : float
         Of the purity; larger for tighter cuts.
-    sweeps : int
-        How often each cut is tuned.
 
     Raises
     ------
@@ -124,7 +123,7 @@ def tune_hypercube(
         return float(kept / total * (kept / selected) ** power) if selected else 0.0
 
     masks = {name: (values[name] >= low) & (values[name] <= high) for name, (low, high) in cuts.items()}
-    for _ in range(sweeps):
+    for _ in range(_SWEEPS):
         for name in values:
             others = np.all([mask for other, mask in masks.items() if other != name], axis=0)
             for side in (0, 1) if name in WINDOWS else (1,):

@@ -31,7 +31,6 @@ __all__ = [
     "Interactions",
     "draw_interaction",
     "interaction_length",
-    "interactions_provenance",
     "load_interactions",
     "pack_interactions",
 ]
@@ -207,12 +206,6 @@ def pack_interactions(
         slow=(joined("species", np.uint8) * 16 + joined("bin", np.uint8)).astype(np.uint8),
         provenance=np.array(json.dumps(provenance)),
     )
-
-
-def interactions_provenance(path: str | Path = PATH) -> dict[str, Any]:
-    """How the library was made: Geant4 version, physics list, data, material, cuts, seeds, counts."""
-    with np.load(path) as data:
-        return dict(json.loads(str(data["provenance"])))
 
 
 def _starts(counts: npt.NDArray[Any]) -> npt.NDArray[np.int64]:

@@ -12,10 +12,7 @@ from numba.extending import intrinsic
 
 from .._compiled import jit
 
-__all__ = ["BATCH_FIELDS", "add_hashes", "find_hits", "hit_hashes", "scatter", "total_hash"]
-
-BATCH_FIELDS = ("offsets", "cells", "energies", "n_hits")
-"""Columns of the table of record batches that `scatter` reads: three addresses and a number."""
+__all__ = ["add_hashes", "find_hits", "hit_hashes", "scatter", "total_hash"]
 
 
 @intrinsic
@@ -68,8 +65,9 @@ def scatter(
 ) -> int:
     """Write the images of ``rows`` into ``out`` (n, n_cells); returns n, or the position of the first bad row.
 
-    ``starts`` (n_batches + 1) are the first rows of the record batches and ``batches`` their `BATCH_FIELDS`. Cells are
-    uint16, or uint32 where ``wide``. A row is bad if the store has no such row or its offsets or cells are impossible.
+    ``starts`` (n_batches + 1) are the first rows of the record batches; ``batches`` (n_batches, 4) are the addresses of
+    their offsets, cells and energies, and their numbers of hits. Cells are uint16, or uint32 where ``wide``. A row is
+    bad if the store has no such row or its offsets or cells are impossible.
 
     All events are located before the first is written: the memory reads of the first loop do not wait for one another,
     which is worth 30 % when the rows are shuffled.

@@ -36,7 +36,7 @@ from .regression import GaussianNLL, ResolutionWeighted, list_regression_losses,
 from .rundir import TrainingRun
 from .scales import NORMALISATIONS, SCALARS, Batch
 from .scan import LearningRateScan, scan_learning_rate
-from .scores import AMS_SCORES, add_ams_scores, join_scores, read_scores, titles, write_scores
+from .scores import AMS_SCORES, add_ams_scores, join_scores, read_scores, write_scores
 from .targets import AxisTarget, ClassTarget, PositionTarget, ThetaTarget, list_targets, make_target
 from .task import EcalTask, Outputs, Penalty
 from .track_predictor import TrackPredictor, is_for_tracks, load_track_predictor
@@ -117,7 +117,6 @@ __all__ = [
     "save_weights",
     "scan_learning_rate",
     "score_runs",
-    "titles",
     "to_onnx",
     "train",
     "train_adaptations",

@@ -12,7 +12,7 @@ import pandas as pd
 from .._atomic import replacing
 from .errors import TrainingError
 
-__all__ = ["AMS_SCORES", "BASE_COLUMNS", "add_ams_scores", "check_output", "join_scores", "read_scores", "titles"]
+__all__ = ["AMS_SCORES", "BASE_COLUMNS", "add_ams_scores", "check_output", "join_scores", "read_scores"]
 __all__ += ["write_scores"]
 
 log = logging.getLogger(__name__)
@@ -136,8 +136,3 @@ def add_ams_scores(scores: pd.DataFrame) -> pd.DataFrame:
         models[name] = {"model": name, "title": title}
     result.attrs = {**scores.attrs, "models": models}
     return result
-
-
-def titles(scores: pd.DataFrame) -> dict[str, str]:
-    """Names of the models of a scores table for tables and figures, by column; the column's own where it has none."""
-    return {name: model.get("title") or name for name, model in scores.attrs.get("models", {}).items()}

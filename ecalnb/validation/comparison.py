@@ -157,6 +157,15 @@ def compare_correlations(
 ) -> pd.DataFrame:
     """Compare the correlations of the shares of layers in the energy of an event.
 
+    Parameters
+    ----------
+    pair : Pair
+        The two samples of one species.
+    edges : sequence of float, optional
+        Edges of the bins of momentum, GeV; the default ones unless told.
+    lags : sequence of int
+        Distances of the two layers, in layers.
+
     Returns
     -------
     pandas.DataFrame

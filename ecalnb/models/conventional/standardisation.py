@@ -89,11 +89,6 @@ class Standardisation:
             mean[variable], log_spread[variable] = _fit_normal(column, basis)
         return cls(knots, np.array([x.min(), x.max()]), mean, log_spread)
 
-    @property
-    def n_variables(self) -> int:
-        """Number of variables."""
-        return len(self.mean)
-
     def mean_and_spread(self, energy: npt.ArrayLike) -> tuple[FloatArray, FloatArray]:
         """Mean and spread of each variable at energies in GeV, both of shape (n, n_variables)."""
         e = np.atleast_1d(np.asarray(energy, dtype=float))
