@@ -21,7 +21,7 @@ from ecalnb.geometry import AMS
 from ecalnb.showers import Showers
 from ecalnb.store import Store, from_showers
 from ecalnb.training import Classifier, load_network, predict, save_weights
-from ecalnb.training.weights import geometry_to_dict
+from ecalnb.training.weight_files import geometry_to_dict
 
 EVENTS = {"ecal_simple_cnn": 300_000, "ecal_resnet10": 20_000, "ecal_cvt": 800}
 SAMPLE = 10  # the yardstick is measured on one in so many events

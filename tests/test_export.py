@@ -35,7 +35,7 @@ from ecalnb.training import (
 )
 from ecalnb.training.backends import best_batch_size, make_scorer
 from ecalnb.training.export import check_onnx, example_batch
-from ecalnb.training.weights import geometry_to_dict
+from ecalnb.training.weight_files import geometry_to_dict
 
 SLOW = {"ecal_coatnet0", "ecal_coatnet3", "ecal_phys_cvt", "timm:convnext_atto"}  # 10 to 35 s of CPU time each
 

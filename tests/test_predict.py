@@ -19,7 +19,7 @@ from ecalnb.showers import Showers
 from ecalnb.splits import split_of
 from ecalnb.store import Store, from_showers
 from ecalnb.training import Classifier, TrainingError, load_weights, predict, read_scores, save_weights
-from ecalnb.training.weights import geometry_to_dict
+from ecalnb.training.weight_files import geometry_to_dict
 
 
 @pytest.fixture(scope="module")

@@ -196,7 +196,7 @@ def load_model(folder: str | Path) -> NucleiModel:
     ValueError
         If there is none, it has other variables than this version of the package, or its files are damaged.
     """
-    from ..training.weights import read_checked, read_json
+    from ..training.weight_files import read_checked, read_json
 
     folder = Path(folder)
     side = folder / "model.json"
@@ -239,7 +239,7 @@ def _network(file: Path, weights: bytes, content: dict[str, Any], prior: Prior) 
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    from ..training.weights import check_fits
+    from ..training.weight_files import check_fits
     from .network_training import Scaling
     from .networks import make_network
 

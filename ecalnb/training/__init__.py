@@ -40,7 +40,8 @@ from .scores import AMS_SCORES, add_ams_scores, join_scores, read_scores, write_
 from .targets import AxisTarget, ClassTarget, PositionTarget, ThetaTarget, list_targets, make_target
 from .task import EcalTask, Outputs, Penalty
 from .track_predictor import TrackPredictor, is_for_tracks, load_track_predictor
-from .weights import Classifier, EventClassifier, load_network, load_weights, save_weights
+from .weight_files import save_weights
+from .weights import Classifier, EventClassifier, load_network, load_weights
 
 __all__ = [
     "AMS_SCORES",

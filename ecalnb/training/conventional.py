@@ -34,7 +34,7 @@ from .losses import Loss, make_loss
 from .recipes import Recipe
 from .rundir import TrainingRun, check_folder, locked, prepare
 from .scales import Batch
-from .weights import FORMAT, geometry_to_dict, save_weights
+from .weight_files import FORMAT, geometry_to_dict, save_weights
 
 __all__ = ["ShowerClassifier", "ShowerColumns", "check_overrides", "load_method", "train_method"]
 

@@ -25,7 +25,8 @@ from ..geometry import Calorimeter
 from .errors import TrainingError
 from .scales import Batch
 from .track_predictor import TrackPredictor
-from .weights import Classifier, EventClassifier, geometry_to_dict
+from .weight_files import geometry_to_dict
+from .weights import Classifier, EventClassifier
 
 if TYPE_CHECKING:
     import onnx

@@ -40,7 +40,8 @@ from .rundir import (
 from .targets import ClassTarget, Target, make_target
 from .task import EcalTask, Penalty
 from .trainer import make_trainer
-from .weights import check_fits, geometry_to_dict, save_weights, start_from
+from .weight_files import check_fits, geometry_to_dict, save_weights
+from .weights import start_from
 
 __all__ = ["train"]
 

@@ -17,7 +17,7 @@ from .._lock import folder_lock
 from .callbacks import RunCheckpoint, read_checkpoint
 from .errors import TrainingError
 from .recipes import Recipe
-from .weights import read_json
+from .weight_files import read_json
 
 __all__ = ["TrainingRun", "check_folder", "holds_whole", "is_finished", "last_checkpoint", "locked", "prepare"]
 __all__ += ["wait_until_whole"]

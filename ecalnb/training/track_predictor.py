@@ -17,7 +17,8 @@ from .errors import TrainingError
 from .inputs import Inputs, inputs_from
 from .scales import Batch
 from .targets import ClassTarget, TrackTarget, make_target
-from .weights import find_weights, geometry_from, name_of, read_network, target_of, warn_of_other_data
+from .weight_files import find_weights, geometry_from, name_of, target_of
+from .weights import read_network, warn_of_other_data
 
 __all__ = ["TrackPredictor", "is_for_tracks", "load_track_predictor"]
 
